@@ -1,0 +1,211 @@
+"""Every file operation of the store: the only module that opens, writes, syncs, renames or removes.
+
+Functions are called as `files.name(...)`, so that a test can put a recording or failing one in their place.
+Files are 0600 and directories 0700 whatever the umask says; a symbolic link or a special file is never followed.
+All of them raise OSError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+__all__ = [
+    "close",
+    "create",
+    "fsync",
+    "fsync_directory",
+    "is_at",
+    "list_names",
+    "lock",
+    "make_directory",
+    "open_append",
+    "open_lock",
+    "open_read",
+    "read_at",
+    "remove",
+    "rename",
+    "size",
+    "sync_data",
+    "truncate",
+    "unlock",
+    "write_all",
+    "write_at",
+    "write_whole",
+]
+
+_COMMON = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+def _regular(fd: int, path: Path) -> int:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return fd
+
+
+def open_read(path: Path) -> int:
+    """A descriptor to read the file; a link, a directory or a pipe in its place is an error."""
+    return _regular(os.open(path, os.O_RDONLY | _COMMON), path)
+
+
+def open_append(path: Path) -> int:
+    """A descriptor that reads anywhere and writes at the end of the existing file."""
+    return _regular(os.open(path, os.O_RDWR | os.O_APPEND | _COMMON), path)
+
+
+def create(path: Path) -> int:
+    """A descriptor as of `open_append` on a new, empty file; FileExistsError if the name is taken.
+
+    The name is not durable before `fsync_directory`.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _COMMON, 0o600)
+    os.fchmod(fd, 0o600)
+    return fd
+
+
+def open_lock(path: Path) -> int:
+    """A descriptor on the lock file, which is made if need be and never renamed or removed."""
+    try:
+        return _regular(os.open(path, os.O_RDWR | _COMMON), path)
+    except FileNotFoundError:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | _COMMON, 0o600)
+        os.fchmod(fd, 0o600)
+        return _regular(fd, path)
+
+
+def close(fd: int) -> None:
+    """The descriptor is closed."""
+    os.close(fd)
+
+
+def lock(fd: int) -> bool:
+    """Whether this descriptor now holds the file's exclusive lock; does not wait."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, InterruptedError):
+        return False
+    return True
+
+
+def unlock(fd: int) -> None:
+    """The lock is free for others."""
+    fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def is_at(fd: int, path: Path) -> bool:
+    """Whether the path still names the open file (it was not removed or replaced)."""
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(fd), there)
+
+
+def size(fd: int) -> int:
+    """The file's length in bytes."""
+    return os.fstat(fd).st_size
+
+
+def read_at(fd: int, offset: int, length: int) -> bytes:
+    """The bytes from `offset`, at most `length`, fewer only at the end of the file."""
+    data = os.pread(fd, length, offset)
+    while 0 < len(data) < length:
+        more = os.pread(fd, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """All of `data` stands at the end of the file (not yet on stable storage); a short write is carried on."""
+    written = os.write(fd, data)
+    view = memoryview(data)
+    while written < len(data):
+        written += os.write(fd, view[written:])
+
+
+def write_at(fd: int, offset: int, data: bytes) -> None:
+    """`data` stands at `offset`; for the few bytes of the lock file's note."""
+    os.pwrite(fd, data, offset)
+
+
+def truncate(fd: int, length: int) -> None:
+    """The file is `length` bytes long."""
+    os.ftruncate(fd, length)
+
+
+def sync_data(fd: int) -> None:
+    """The file's bytes and length are on stable storage (fdatasync; on macOS F_FULLFSYNC)."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        fcntl.fcntl(fd, full)
+    else:
+        os.fdatasync(fd)
+
+
+def fsync(fd: int) -> None:
+    """As `sync_data`, the file's metadata too."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        fcntl.fcntl(fd, full)
+    else:
+        os.fsync(fd)
+
+
+def fsync_directory(path: Path) -> None:
+    """The directory's entries (names made, renamed and removed in it) are on stable storage."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_directory(path: Path) -> None:
+    """The directory exists, as do its parents, and every one made here is on stable storage."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+        fsync_directory(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The file holds `data`, durably, or what it held before: written beside it, synced, renamed, directory synced."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    fd = create(temporary)
+    try:
+        write_all(fd, data)
+        fsync(fd)
+    finally:
+        os.close(fd)
+    rename(temporary, path)
+    fsync_directory(path.parent)
+
+
+def rename(old: Path, new: Path) -> None:
+    """`new` names the file that `old` named; durable after `fsync_directory`."""
+    os.rename(old, new)
+
+
+def remove(path: Path) -> None:
+    """The name is gone; durable after `fsync_directory`."""
+    os.unlink(path)
+
+
+def list_names(path: Path) -> list[str]:
+    """The names in the directory, in no order; an absent directory has none."""
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []

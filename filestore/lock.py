@@ -1,0 +1,76 @@
+"""The store's lock: `flock` on a permanent file of its own, so that several processes append to one directory.
+
+The file carries a note of the newest segment's name: whoever holds the lock sees at once that another process rolled.
+The note is a hint among living processes, never needed after a restart.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from . import files
+from .errors import StoreLocked
+
+__all__ = ["StoreLock"]
+
+_NOTE: Final = 32
+_FIRST_PAUSE: Final = 0.0002
+_LONGEST_PAUSE: Final = 0.01
+
+
+class StoreLock:
+    """One descriptor on the lock file. Not for two threads at once: the writer's one committer uses it."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._fd = files.open_lock(path)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The lock is this process's inside the block. Raises StoreLocked when another kept it too long."""
+        deadline = time.monotonic() + self._seconds
+        pause = _FIRST_PAUSE
+        while not self._take():
+            if time.monotonic() > deadline:
+                raise StoreLocked(
+                    f"{self._path}: another process has held the store's lock for {self._seconds:g} s",
+                    hint="nothing was written; try again, or see which process has the file open",
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        try:
+            yield
+        finally:
+            files.unlock(self._fd)
+
+    def _take(self) -> bool:
+        if not files.lock(self._fd):
+            return False
+        if files.is_at(self._fd, self._path):
+            return True
+        # Someone removed or replaced the file: two processes could each hold "the" lock. Take the one at the path.
+        files.close(self._fd)
+        self._fd = files.open_lock(self._path)
+        return False
+
+    def read_note(self) -> str:
+        """The note that the last holder left, or ''."""
+        return files.read_at(self._fd, 0, _NOTE).rstrip(b"\n\0 ").decode("ascii", "replace")
+
+    def write_note(self, text: str) -> None:
+        """The note for the next holder; at most 32 ASCII characters."""
+        files.write_at(self._fd, 0, text.encode("ascii").ljust(_NOTE))
+
+    def close(self) -> None:
+        """The descriptor is closed; a lock it held is free."""
+        try:
+            files.close(self._fd)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise

@@ -1,0 +1,207 @@
+"""What a segment's tail holds after a crash, and how it is put right.
+
+`synced` on a line says which events were on stable storage when it was written: the watermark. Bad bytes above it are
+what a cut leaves of events that nobody was promised: they go to quarantine and the file is cut there. Bad bytes at or
+below it are rot of acknowledged events: they stay, are reported, and the good lines around them are kept.
+
+`judge` decides, on bytes alone; `recover_segment` reads the tail, carries out the decision and tells what it did.
+Doing it twice, or again after a cut in the middle, gives the same result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from . import files
+from .codec import MAX_LINE
+from .errors import CorruptLine
+from .layout import Layout, SegmentName, segment_names
+from .quarantine import Quarantine
+from .scan import Item, first_stamp, items, line_number, place_of
+
+__all__ = ["Recovery", "Tail", "judge", "recover_segment", "recover_store"]
+
+_BLOCK: Final = 256 * 1024
+
+
+class Fault(NamedTuple):
+    """Bad bytes that stay where they are, and the events that are missing there (none if first > last)."""
+
+    offset: int
+    length: int
+    first_missing: int
+    last_missing: int
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is to be done with a tail: `cut` is the offset from which the bytes go to quarantine, None for nowhere."""
+
+    last_seq: int
+    watermark: int
+    cut: int | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+
+def judge(tail: list[Item], before: int | None, watermark: int) -> Verdict:
+    """The verdict on the lines from some line to the end of a segment.
+
+    `before` is the `seq` before the first of them, None if it is not known; `watermark` the highest `seq` known from
+    elsewhere to be on stable storage.
+    """
+    watermark = max([watermark, *(item.stamp.synced for item in tail if item.stamp)])
+    verdict = Verdict(before or 0, watermark)
+    known = before is not None
+    bad_from: int | None = None
+    for item in tail:
+        good = item.stamp is not None and item.whole and (not known or item.stamp.seq > verdict.last_seq)
+        if not good or item.stamp is None:
+            bad_from = item.offset if bad_from is None else bad_from
+            continue
+        missing_from, missing_to = verdict.last_seq + 1, item.stamp.seq - 1
+        if known and (bad_from is not None or missing_from <= missing_to):
+            start = item.offset if bad_from is None else bad_from
+            if missing_from <= missing_to and missing_from > watermark:
+                verdict.cut = start
+                return verdict
+            verdict.faults.append(Fault(start, item.offset - start, missing_from, missing_to))
+        elif bad_from is not None:
+            verdict.faults.append(Fault(bad_from, item.offset - bad_from, 1, 0))
+        verdict.last_seq, known, bad_from = item.stamp.seq, True, None
+    if bad_from is not None:
+        verdict.cut = bad_from
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The state of a segment after recovery: where it ends, and what its lines say."""
+
+    last_seq: int
+    watermark: int
+    end: int
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What opening a store repaired and found."""
+
+    quarantined: list[str] = field(default_factory=list)
+    """Names in quarantine/ of what was cut off."""
+    quarantined_bytes: int = 0
+    faults: list[CorruptLine] = field(default_factory=list)
+    """Acknowledged bytes that can no longer be read, left in place."""
+
+    def __bool__(self) -> bool:
+        return bool(self.quarantined or self.faults)
+
+
+def recover_segment(
+    fd: int, name: str, before: int, watermark: int, quarantine: Quarantine, report: Recovery, *, newest: bool
+) -> Tail:
+    """The segment ends with a whole, good line; what stood after it is durably in quarantine.
+
+    `before` is the last `seq` of the segments before it, `newest` whether it is the last one: only there can a cut have
+    left something. To be called with the store's lock held. Raises OSError.
+    """
+    end = files.size(fd)
+    tail, tail_before = _read_tail(fd, end, before)
+    verdict = judge(tail, tail_before, watermark)
+    if verdict.cut is not None and newest:
+        _cut(fd, name, verdict.cut, end, quarantine, report, "not whole, good lines, and never acknowledged")
+        end = verdict.cut
+    elif verdict.cut is not None:
+        verdict.faults.append(Fault(verdict.cut, end - verdict.cut, verdict.last_seq + 1, verdict.watermark))
+    for fault in verdict.faults:
+        missing = ""
+        if fault.first_missing <= fault.last_missing:
+            missing = f"; acknowledged events missing: seq {fault.first_missing} to {fault.last_missing}"
+        where = line_number(fd, fault.offset)
+        reason = f"not lines as the store wrote them{missing}"
+        report.faults.append(CorruptLine(name, where, fault.offset, fault.length, reason))
+    return Tail(verdict.last_seq, verdict.watermark, end)
+
+
+def _read_tail(fd: int, end: int, before: int) -> tuple[list[Item], int | None]:
+    """The last lines of the segment, at least from one that is at or below the watermark; and the `seq` before them."""
+    length = _BLOCK
+    while True:
+        start = max(0, end - length)
+        data = files.read_at(fd, start, end - start)
+        if start:
+            first = data.find(b"\n") + 1
+            if not first and length < end:
+                length *= 4
+                continue
+            start, data = start + first, data[first:]
+        found = list(items(data, start))
+        if start == 0:
+            return found, before
+        stamps = [item.stamp for item in found if item.stamp]
+        if stamps and stamps[0].seq <= max(each.synced for each in stamps) and len(data) > MAX_LINE:
+            return found, None
+        length *= 4
+
+
+def _cut(fd: int, name: str, offset: int, end: int, quarantine: Quarantine, report: Recovery, reason: str) -> None:
+    data = files.read_at(fd, offset, end - offset)
+    report.quarantined.append(quarantine.keep(name, offset, data, reason))
+    report.quarantined_bytes += len(data)
+    files.truncate(fd, offset)
+    files.fsync(fd)
+
+
+def recover_store(layout: Layout, report: Recovery) -> tuple[SegmentName | None, Tail]:
+    """Every segment ends with a whole, good line, durably, as are the names; gives the newest and its tail.
+
+    What was read may have stood in the page cache only: without syncing it here, an event acknowledged after the
+    restart could survive a power cut that one before it does not. To be called with the store's lock held.
+    """
+    names = segment_names(files.list_names(layout.events))
+    tail = Tail(0, 0, 0)
+    for place, name in enumerate(names):
+        newest = place == len(names) - 1
+        fd = files.open_append(layout.segment(name))
+        try:
+            watermark = tail.watermark if newest else max(tail.watermark, _first_seq(layout, names[place + 1 :]) - 1)
+            quarantine = Quarantine(layout.directory)
+            here = recover_segment(fd, name.file, tail.last_seq, watermark, quarantine, report, newest=newest)
+            if not newest:
+                here = _drop_superseded(fd, name, here, layout, names[place + 1], report)
+            files.fsync(fd)
+            tail = Tail(max(tail.last_seq, here.last_seq), max(tail.watermark, here.watermark), here.end)
+        finally:
+            files.close(fd)
+    if names:
+        files.fsync_directory(layout.events)
+    return (names[-1] if names else None), tail
+
+
+def _first_seq(layout: Layout, names: list[SegmentName]) -> int:
+    """The `seq` of the first good line in these segments, 0 if they have none."""
+    for name in names:
+        fd = files.open_read(layout.segment(name))
+        try:
+            found = first_stamp(fd, files.size(fd))
+        finally:
+            files.close(fd)
+        if found:
+            return found[1].seq
+    return 0
+
+
+def _drop_superseded(
+    fd: int, name: SegmentName, here: Tail, layout: Layout, following: SegmentName, report: Recovery
+) -> Tail:
+    """Lines that the following segment holds again (written anew after a failed sync) stand there only."""
+    first = _first_seq(layout, [following])
+    if not 0 < first <= here.last_seq:
+        return here
+    offset = place_of(fd, here.end, first)
+    for item in items(files.read_at(fd, offset, here.end - offset), offset):
+        if item.stamp and item.stamp.seq >= first:
+            quarantine = Quarantine(layout.directory)
+            _cut(fd, name.file, item.offset, here.end, quarantine, report, f"superseded by {following.file}")
+            return Tail(first - 1, here.watermark, item.offset)
+    return here

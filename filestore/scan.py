@@ -1,0 +1,76 @@
+"""Finding lines in a segment's bytes: splitting, the place of a `seq`, the number of a line. Only LF ends a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from . import files
+from .codec import MAX_LINE, Stamp, stamp
+
+__all__ = ["Item", "first_stamp", "items", "line_number", "place_of"]
+
+_BLOCK: Final = 1 << 20
+_PROBE: Final = 4 * (MAX_LINE + 1)
+
+
+class Item(NamedTuple):
+    """One line of a file (without its line end) or, if `whole` is False, what stands after the last line end."""
+
+    offset: int
+    data: bytes
+    whole: bool
+    stamp: Stamp | None
+
+
+def items(data: bytes, base: int) -> Iterator[Item]:
+    """The lines of `data`, which stands at `base` of its file."""
+    start = 0
+    while (end := data.find(b"\n", start)) >= 0:
+        line = data[start:end]
+        yield Item(base + start, line, True, stamp(line))
+        start = end + 1
+    if start < len(data):
+        yield Item(base + start, data[start:], False, None)
+
+
+def first_stamp(fd: int, end: int, offset: int = 0) -> tuple[int, Stamp] | None:
+    """The first good line that starts at or after the first line end at `offset` (or at 0): its offset and stamp."""
+    while offset < end:
+        data = files.read_at(fd, offset, min(_PROBE, end - offset))
+        skip = data.find(b"\n") + 1 if offset else 0
+        for item in items(data[skip:], offset + skip):
+            if item.whole and item.stamp:
+                return item.offset, item.stamp
+        if len(data) < _PROBE:
+            return None
+        offset += _PROBE - MAX_LINE - 1
+    return None
+
+
+def place_of(fd: int, end: int, seq: int) -> int:
+    """An offset at which a line starts, with every line of `seq` and above at or after it, and few before it.
+
+    Halving works because good lines stand in the order of `seq`; bad bytes between them are stepped over.
+    """
+    low, high = 0, end
+    while high - low > _PROBE:
+        middle = (low + high) // 2
+        found = first_stamp(fd, high, middle)
+        if found is None or found[1].seq >= seq:
+            high = middle
+        else:
+            low = found[0]
+    return low
+
+
+def line_number(fd: int, offset: int) -> int:
+    """The number, from 1, of the line that starts at `offset`."""
+    number, at = 1, 0
+    while at < offset:
+        data = files.read_at(fd, at, min(_BLOCK, offset - at))
+        if not data:
+            break
+        number += data.count(b"\n")
+        at += len(data)
+    return number

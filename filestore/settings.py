@@ -1,0 +1,69 @@
+"""Settings: `stonelog.toml` in the store's directory, one table a section.
+
+STONELOG_SECTION_KEY in the environment wins.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import InvalidSetting, shorten
+from .layout import Layout
+
+__all__ = ["Durability", "StoreSettings", "load_section"]
+
+Durability = Literal["fsync", "os", "none"]
+
+
+class StoreSettings(BaseModel):
+    """The section `[store]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    durability: Durability = "fsync"
+    """When `append` returns: `fsync` on stable storage; `os` handed to the system (synced at roll and close);
+    `none` the same, and never synced by stonelog."""
+    segment_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
+    """A day's segment is closed and the next begun when it has reached this many bytes."""
+    lock_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How long an append waits for another process that holds the store's lock before StoreLocked."""
+
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def load_section(model: type[Section], directory: Path, name: str) -> Section:
+    """The section `[name]` of DIR/stonelog.toml with the environment on top, checked; defaults where neither says.
+
+    Raises InvalidSetting that names the key and where it came from.
+    """
+    path = Layout(directory).settings
+    given: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get(name, {})
+    except FileNotFoundError:
+        table = {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InvalidSetting(f"{path}: cannot be read as TOML: {error}") from None
+    if not isinstance(table, dict):
+        raise InvalidSetting(f"{path}: {name}: expected a table [{name}], found {shorten(table)}")
+    for key, value in table.items():
+        given[key], origin[key] = value, f"{path}: [{name}] {key}"
+    for key in model.model_fields:
+        variable = f"STONELOG_{name.upper()}_{key.upper()}"
+        if variable in os.environ:
+            given[key], origin[key] = os.environ[variable], variable
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = str(first["loc"][0]) if first["loc"] else name
+        known = ", ".join(model.model_fields)
+        what = f"there is no such setting; known are {known}" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InvalidSetting(f"{origin.get(key, key)} = {shorten(first.get('input'))}: {what}") from None

@@ -1,0 +1,228 @@
+"""The front of the file store: open it, append to it, read it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from .codec import encode
+from .errors import StoreReadOnly
+from .event import GIVEN_BY_STORE, Event, format_time
+from .ids import uuid7
+from .layout import Layout
+from .reader import Reader
+from .recovery import Recovery
+from .settings import Durability, StoreSettings, load_section
+from .writer import Committer, Request, explain_opening
+
+__all__ = ["Receipt", "Store"]
+
+
+class Receipt(NamedTuple):
+    """Where an event is, and how safe it was when `append` returned."""
+
+    seq: int
+    id: str
+    file: str
+    """The absolute path of the segment."""
+    offset: int
+    durability: Durability
+
+
+class Store:
+    """An append-only store of events in a directory. Open it with `Store.open`; use it from any thread.
+
+    Other processes may append to the same directory at the same time. After `os.fork` the child must open its own.
+    """
+
+    def __init__(self, layout: Layout, settings: StoreSettings, committer: Committer) -> None:
+        self.settings = settings
+        self._layout = layout
+        self._committer = committer
+        self._reader = Reader(layout.directory)
+        self._pid = os.getpid()
+        self._closed = False
+        self._closing = threading.Lock()
+        self._finalize = weakref.finalize(self, committer.close)
+
+    @classmethod
+    def open(cls, directory: str | Path, *, durability: Durability | None = None) -> Self:
+        """The store in `directory`, made if it is not there, recovered if it was cut off, ready to append.
+
+        `durability` overrides the setting. What opening repaired stands in `.recovered`, and is recorded as an event.
+        Raises InvalidSetting, StoreLocked, StoreReadOnly, DiskFull.
+        """
+        layout = Layout(Path(directory).absolute())
+        settings = load_section(StoreSettings, layout.directory, "store")
+        if durability is not None:
+            settings = StoreSettings.model_validate({**settings.model_dump(), "durability": durability})
+        try:
+            committer = Committer(layout, settings)
+        except OSError as error:
+            raise explain_opening(error, layout) from error
+        store = cls(layout, settings, committer)
+        store._record_recovery()
+        return store
+
+    @property
+    def directory(self) -> Path:
+        """The store's directory, absolute."""
+        return self._layout.directory
+
+    @property
+    def recovered(self) -> Recovery:
+        """What opening repaired and found; false if nothing."""
+        return self._committer.recovered
+
+    @property
+    def last_seq(self) -> int:
+        """The highest `seq` that this process wrote or saw; 0 in an empty store."""
+        return self._committer.last_seq
+
+    @property
+    def durable_seq(self) -> int:
+        """The highest `seq` that this process knows to be on stable storage."""
+        return self._committer.durable_seq
+
+    def append(self, event: Mapping[str, Any] | Event | None = None, /, **fields: Any) -> Receipt:
+        """The event is on stable storage (or as safe as the store's durability says) when this returns.
+
+        Give fields by name, or a mapping or an Event. Waits for the disk; calls from many threads share one sync.
+        Raises InvalidEvent, EventTooLarge: nothing is written; StoreLocked, DiskFull, StoreReadOnly: it is not
+        acknowledged, and present whole or not at all.
+        """
+        identity, body = _prepare(event, fields)
+        request = self._commit_and_wait([body])
+        return Receipt(request.seq, identity, request.path, request.offsets[0], self.settings.durability)
+
+    def append_many(self, events: Iterable[Mapping[str, Any] | Event]) -> list[Receipt]:
+        """All the events are written in one piece with one sync, in this order; a receipt for each.
+
+        If one cannot be taken none is written, and the error's `index` says which. Raises as `append`.
+        """
+        prepared = [_prepare(event, {}, index) for index, event in enumerate(events)]
+        if not prepared:
+            return []
+        request = self._commit_and_wait([body for _, body in prepared])
+        places = zip(prepared, request.offsets, strict=True)
+        return [
+            Receipt(request.seq + index, identity, request.path, offset, self.settings.durability)
+            for index, ((identity, _), offset) in enumerate(places)
+        ]
+
+    async def append_async(self, event: Mapping[str, Any] | Event | None = None, /, **fields: Any) -> Receipt:
+        """As `append`, without blocking the event loop: the committer's thread wakes it when the disk has the event.
+
+        A cancelled call leaves it open whether the event is written.
+        """
+        import asyncio  # a program that only appends from threads need not load it
+
+        identity, body = _prepare(event, fields)
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def notify() -> None:
+            try:
+                loop.call_soon_threadsafe(done.set)
+            except RuntimeError:
+                return  # the loop was closed while the event was written: nobody waits any more
+
+        request = Request([body], notify)
+        self._submit(request)
+        await done.wait()
+        if request.error is not None:
+            raise request.error()
+        return Receipt(request.seq, identity, request.path, request.offsets[0], self.settings.durability)
+
+    def read(self, after: int = 0) -> Iterator[Event]:
+        """The events with a `seq` above `after`, in order, from the files."""
+        return self._reader.read(after)
+
+    def follow(self, after: int = 0, *, stop: threading.Event | None = None) -> Iterator[Event]:
+        """The events above `after`, then new ones as they become durable; ends when `stop` is set or at close."""
+        stop = stop or threading.Event()
+        committed = self._committer.committed
+
+        def wait(seconds: float) -> None:
+            if self._closed:
+                stop.set()
+                return
+            with committed:
+                committed.wait(seconds)
+
+        return self._reader.follow(after, stop=stop, wait=wait)
+
+    def roll(self) -> str | None:
+        """The name of the new segment if the newest one's day (UTC) is over, None if it is not.
+
+        Appending rolls by itself; this is for a scheduler, so that a quiet store closes its day too.
+        """
+        self._check_open()
+        return self._committer.roll()
+
+    def close(self) -> None:
+        """What was appended is answered, and everything let go. Closing twice does nothing."""
+        with self._closing:
+            if not self._closed and self._pid == os.getpid():
+                self._closed = True
+                self._finalize()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreReadOnly(f"{self.directory}: the store is closed", hint="open it again to append")
+        if self._pid != os.getpid():
+            raise StoreReadOnly(
+                f"{self.directory}: the store was opened by process {self._pid}, before a fork",
+                hint="open it in the child process",
+            )
+
+    def _submit(self, request: Request) -> None:
+        with self._closing:
+            self._check_open()
+            self._committer.submit(request)
+
+    def _commit_and_wait(self, bodies: list[bytes]) -> Request:
+        turn = threading.Lock()
+        turn.acquire()
+        request = Request(bodies, turn.release)
+        self._submit(request)
+        turn.acquire()
+        if request.error is not None:
+            raise request.error()
+        return request
+
+    def _record_recovery(self) -> None:
+        report = self.recovered
+        if report.quarantined:
+            self.append(
+                category="system_management",
+                action="store_recovered",
+                level="warning",
+                message="Bytes that were never acknowledged were moved to quarantine when the store was opened",
+                metadata={"quarantined": report.quarantined, "bytes": report.quarantined_bytes},
+            )
+
+
+def _prepare(
+    event: Mapping[str, Any] | Event | None, fields: Mapping[str, Any], index: int | None = None
+) -> tuple[str, bytes]:
+    """The id given to the event, and its body: all that is done outside the lock."""
+    checked = event if isinstance(event, Event) else Event.check({**(event or {}), **fields}, index=index)
+    now = datetime.now(UTC)
+    identity = uuid7(int(now.timestamp() * 1000))
+    present = checked.fields()
+    for name in GIVEN_BY_STORE:
+        present.pop(name, None)
+    moment = present.pop("time", None) or format_time(now)
+    return identity, encode({"id": identity, "time": moment, **present}, index=index)

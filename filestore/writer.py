@@ -1,0 +1,223 @@
+"""Group commit: one thread gathers what all callers want written, writes it with one `write`, and syncs once for all.
+
+In the critical section (the store's lock) the committer attaches to the newest segment, gives each event its `seq` and
+writes. The sync comes after the lock is free again, so that other processes can write meanwhile; only after it are the
+callers told.
+"""
+
+from __future__ import annotations
+
+import errno
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+from .codec import seal_line
+from .errors import DiskFull, StonelogError, StoreReadOnly
+from .layout import Layout
+from .recovery import Recovery
+from .segment import ActiveSegment
+from .settings import StoreSettings
+
+__all__ = ["Committer", "Request"]
+
+_BATCH_EVENTS: Final = 4096
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+
+
+class Request:
+    """What one caller wants written; `seq`, `path` and `offsets`, or `error`, are set when `notify` is called."""
+
+    __slots__ = ("bodies", "error", "notify", "offsets", "path", "seq", "size")
+
+    def __init__(self, bodies: list[bytes], notify: Callable[[], object]) -> None:
+        self.bodies = bodies
+        self.size = sum(map(len, bodies))
+        self.notify = notify
+        self.seq = 0
+        self.path = ""
+        self.offsets: list[int] = []
+        self.error: Callable[[], StonelogError] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Roll:
+    """A request to begin a new day's segment if the day is over."""
+
+    done: queue.SimpleQueue[str | StonelogError | None]
+
+
+def today() -> date:
+    """The day in UTC."""
+    return datetime.now(UTC).date()
+
+
+class Committer:
+    """The one thread of a process that writes to a store. Requests from any thread; `close` ends it."""
+
+    def __init__(self, layout: Layout, settings: StoreSettings) -> None:
+        self.recovered = Recovery()
+        self._settings = settings
+        self._segment = ActiveSegment(layout, settings)
+        self._queue: queue.SimpleQueue[Request | _Roll | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._broken: Callable[[], StonelogError] | None = None
+        self.committed = threading.Condition()
+        try:
+            self._segment.open(self.recovered)
+        except BaseException:
+            self._segment.close()
+            raise
+
+    @property
+    def last_seq(self) -> int:
+        """The highest `seq` written by this process or seen by it."""
+        return self._segment.last_seq
+
+    @property
+    def durable_seq(self) -> int:
+        """The highest `seq` that this process knows to be on stable storage."""
+        return self._segment.durable_seq
+
+    def submit(self, request: Request) -> None:
+        """The request will be answered by its `notify`, from the committer's thread."""
+        if self._thread is None:
+            self._start()
+        self._queue.put(request)
+
+    def roll(self) -> str | None:
+        """The name of the segment begun because the day was over, None if it was not. Raises StonelogError."""
+        if self._thread is None:
+            self._start()
+        roll = _Roll(queue.SimpleQueue())
+        self._queue.put(roll)
+        answer = roll.done.get()
+        if isinstance(answer, StonelogError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """What was submitted is answered, the segment synced (unless durability is none) and everything let go."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+        if self._settings.durability == "os" and self._broken is None:
+            self._segment.sync()
+        self._segment.close()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="stonelog-committer", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        held: Request | _Roll | None = None
+        while True:
+            item = held if held is not None else self._queue.get()
+            held = None
+            if item is None:
+                return
+            if isinstance(item, _Roll):
+                item.done.put(self._roll())
+                continue
+            batch, events, size = [item], len(item.bodies), item.size
+            ended = False
+            while events < _BATCH_EVENTS and size < _BATCH_BYTES:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    ended = True
+                    break
+                if isinstance(more, _Roll):
+                    held = more
+                    break
+                batch.append(more)
+                events += len(more.bodies)
+                size += more.size
+            self._answer(batch)
+            if ended:
+                return
+
+    def _answer(self, batch: list[Request]) -> None:
+        error = self._broken
+        if error is None:
+            try:
+                self._commit(batch)
+            except BaseException as reason:  # noqa: BLE001 (whatever it is, every caller must hear of it)
+                error = _explain(reason)
+        for request in batch:
+            request.error = error
+            request.notify()
+        with self.committed:
+            self.committed.notify_all()
+
+    def _commit(self, batch: list[Request]) -> None:
+        segment = self._segment
+        with segment.attached(today()):
+            seq, offset, synced = segment.last_seq + 1, segment.end, segment.durable_seq
+            path = segment.path
+            lines: list[bytes] = []
+            for request in batch:
+                request.seq, request.path = seq, path
+                offsets = request.offsets
+                for body in request.bodies:
+                    line = seal_line(body, seq, synced)
+                    lines.append(line)
+                    offsets.append(offset)
+                    offset += len(line) + 1
+                    seq += 1
+            lines.append(b"")
+            segment.append(b"\n".join(lines), seq - 1)
+        if self._settings.durability == "fsync":
+            try:
+                segment.sync()
+            except OSError as reason:
+                # The pages may be lost although a second sync would say all is well: nothing after it can be believed.
+                self._broken = _read_only(f"{path}: sync failed: {reason.strerror}")
+                raise StoreReadOnly(f"{path}: sync failed: {reason.strerror}", hint=_REOPEN) from reason
+
+    def _roll(self) -> str | StonelogError | None:
+        try:
+            return self._segment.roll_day(today())
+        except BaseException as reason:  # noqa: BLE001 (told to the caller)
+            return _explain(reason)()
+
+
+_REOPEN: Final = "look at the disk, then open the store again: opening tells what is really there"
+
+
+def _read_only(message: str) -> Callable[[], StonelogError]:
+    return lambda: StoreReadOnly(message, hint=_REOPEN)
+
+
+def _explain(reason: BaseException) -> Callable[[], StonelogError]:
+    """Makes the error that each waiting caller gets for what went wrong in the committer."""
+    if isinstance(reason, StonelogError):
+        kind, text, hint = type(reason), reason.args[0], reason.hint
+        return lambda: kind(text, hint=hint)
+    if isinstance(reason, OSError):
+        text = f"{reason.filename or 'the segment'}: {reason.strerror}; nothing of the event is on disk"
+        if reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return lambda: DiskFull(text, hint="make space; the next append tries again")
+        return lambda: StoreReadOnly(text, hint="reading goes on; the next append tries again")
+    return lambda: StonelogError(f"the event could not be written: {reason!r}")
+
+
+def explain_opening(reason: OSError, layout: Layout) -> StonelogError:
+    """The error for a store that cannot be opened for writing."""
+    where = reason.filename or layout.directory
+    if reason.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"{where}: {reason.strerror}", hint="make space, then open the store again")
+    return StoreReadOnly(
+        f"{where}: {reason.strerror}",
+        hint="the store can be read with Reader or Index; writing needs the directory to be ours",
+    )
