@@ -3,7 +3,7 @@
 Works alone: loads no database, watcher, scheduler or network library.
 """
 
-from .codec import MAX_LINE, loads, stamp
+from .codec import MAX_LINE, dumps, loads, stamp
 from .errors import (
     CorruptLine,
     DiskFull,
@@ -16,8 +16,9 @@ from .errors import (
     shorten,
 )
 from .event import ACTIONS, CATEGORIES, FIELDS, LEVELS, Action, Category, Event, Level, format_time, parse_time
+from .lock import StoreLock
 from .quarantine import Quarantine, RejectFile
-from .reader import Line, Reader, Segment
+from .reader import Fetcher, Line, Reader, Segment
 from .recovery import Recovery
 from .settings import Durability, StoreSettings, load_section
 from .store import Receipt, Store
@@ -35,6 +36,7 @@ __all__ = [
     "Durability",
     "Event",
     "EventTooLarge",
+    "Fetcher",
     "InvalidEvent",
     "InvalidSetting",
     "Level",
@@ -47,9 +49,11 @@ __all__ = [
     "Segment",
     "StonelogError",
     "Store",
+    "StoreLock",
     "StoreLocked",
     "StoreReadOnly",
     "StoreSettings",
+    "dumps",
     "format_time",
     "load_section",
     "loads",

@@ -38,7 +38,7 @@ class StonelogError(Exception):
 
 
 class InvalidEvent(StonelogError):
-    """An event was refused: `field` says where, `given` (shortened) what stood there, `allowed` what may stand there."""
+    """An event was refused: `field` says where, `given` (shortened) what stood there, `allowed` what may stand."""
 
     def __init__(self, field: str, given: object, allowed: str, *, index: int | None = None) -> None:
         self.field = field

@@ -20,6 +20,7 @@ __all__ = [
     "fsync",
     "fsync_directory",
     "is_at",
+    "is_writable_by_all",
     "list_names",
     "lock",
     "make_directory",
@@ -106,6 +107,11 @@ def is_at(fd: int, path: Path) -> bool:
     return os.path.samestat(os.fstat(fd), there)
 
 
+def is_writable_by_all(path: Path) -> bool:
+    """Whether any user may write to the file or directory."""
+    return bool(os.stat(path).st_mode & stat.S_IWOTH)
+
+
 def size(fd: int) -> int:
     """The file's length in bytes."""
     return os.fstat(fd).st_size
@@ -175,7 +181,7 @@ def make_directory(path: Path) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)
-        fsync_directory(path.parent)
+    fsync_directory(path.parent)  # also when another process has just made it: it may not have come so far
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -185,11 +191,16 @@ def write_whole(path: Path, data: bytes) -> None:
         os.unlink(temporary)
     fd = create(temporary)
     try:
-        write_all(fd, data)
-        fsync(fd)
-    finally:
-        os.close(fd)
-    rename(temporary, path)
+        try:
+            write_all(fd, data)
+            fsync(fd)
+        finally:
+            os.close(fd)
+        rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
     fsync_directory(path.parent)
 
 

@@ -55,8 +55,9 @@ class StoreLock:
         if files.is_at(self._fd, self._path):
             return True
         # Someone removed or replaced the file: two processes could each hold "the" lock. Take the one at the path.
-        files.close(self._fd)
-        self._fd = files.open_lock(self._path)
+        # Open before closing: if that fails, the number of a closed descriptor could soon be another file's.
+        replaced, self._fd = self._fd, files.open_lock(self._path)
+        files.close(replaced)
         return False
 
     def read_note(self) -> str:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from . import files
-from .errors import CorruptLine
+from .errors import CorruptLine, StonelogError
 from .event import Event
 from .layout import Layout, SegmentName, segment_names
-from .scan import first_stamp, items, line_number, place_of
+from .scan import first_stamp, items, last_stamp, line_number, place_of
 
-__all__ = ["Line", "Reader", "Segment"]
+__all__ = ["Fetcher", "Line", "Reader", "Segment"]
 
 _BLOCK: Final = 1 << 20
 _POLL_SECONDS: Final = 0.025
+_OPEN_SEGMENTS: Final = 32
+_NOTHING_TO_SYNC: Final = frozenset({errno.EROFS, errno.EINVAL, errno.ENOTSUP})
+"""What a sync on a file system says that is mounted read-only or knows no sync."""
 
 log = logging.getLogger("stonelog")
 
@@ -47,6 +51,38 @@ class Segment:
 
 def _warn(error: CorruptLine) -> None:
     log.error("%s", error)
+
+
+class Fetcher:
+    """Reads lines by segment, offset and length, keeping the segments open. For one thread."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._fds: dict[str, int] = {}
+
+    def __call__(self, segment: str, offset: int, length: int) -> bytes:
+        """The bytes there; fewer if the file ends before. Raises OSError, ValueError for a name that is not ours."""
+        fd = self._fds.get(segment)
+        if fd is None:
+            name = SegmentName.parse(segment)
+            if name is None:
+                raise ValueError(f"{segment}: not the name of a segment")
+            if len(self._fds) >= _OPEN_SEGMENTS:
+                files.close(self._fds.pop(next(iter(self._fds))))
+            fd = self._fds[segment] = files.open_read(self._layout.segment(name))
+        return files.read_at(fd, offset, length)
+
+    def close(self) -> None:
+        """No segment is open any more."""
+        for fd in self._fds.values():
+            files.close(fd)
+        self._fds.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 class Reader:
@@ -77,14 +113,15 @@ class Reader:
         """
         names = self._names()
         firsts = [self._first_seq(name) for name in names]
+        begin = SegmentName.parse(start[0]) if start is not None else None
         for place, name in enumerate(names):
             following = next((first for first in firsts[place + 1 :] if first is not None), None)
             if following is not None and following <= after + 1:
                 continue
-            if start is not None and name.file < start[0] and name.file != start[0]:
+            if begin is not None and name < begin:
                 continue
             newest = place == len(names) - 1
-            offset = start[1] if start is not None and name.file == start[0] else None
+            offset = start[1] if start is not None and name == begin else None
             for line in self._segment_lines(name, after, offset, newest, durable, on_corrupt):
                 if following is not None and line.seq >= following:
                     break  # written again in the next segment after a failed sync
@@ -101,14 +138,16 @@ class Reader:
         after: int = 0,
         *,
         stop: threading.Event | None = None,
-        wait: Callable[[float], object] | None = None,
+        wait: Callable[[float], bool] | None = None,
     ) -> Iterator[Event]:
         """The events above `after`, then new ones as they come to stable storage, until `stop` is set.
 
-        `wait` is called with a number of seconds when there is nothing new; it may return earlier when there is.
+        `wait` is called with a number of seconds when there is nothing new; it may return earlier when there is, and
+        returns whether this is the end: what stands in the files then is still given.
         """
         stop = stop or threading.Event()
         wait = wait or stop.wait
+        ended = False
         while not stop.is_set():
             seen = self._extent()
             for event in self.read(after):
@@ -116,8 +155,14 @@ class Reader:
                 yield event
                 if stop.is_set():
                     return
-            while self._extent() == seen and not stop.is_set():
-                wait(_POLL_SECONDS)
+            if ended:
+                return
+            while self._extent() == seen and not stop.is_set() and not ended:
+                ended = wait(_POLL_SECONDS)
+
+    def fetcher(self) -> Fetcher:
+        """Reads single lines by their place; close it (or use it in a `with`)."""
+        return Fetcher(self._layout)
 
     def get(self, seq: int) -> Line | None:
         """The line of this `seq`, None if there is none."""
@@ -133,7 +178,7 @@ class Reader:
         """The highest `seq` that is on stable storage now; what was only in the cache is synced first."""
         name, last, end = self._last()
         if name is not None and self._synced != (name, end, last):
-            fd = files.open_read(self._layout.segment(name))
+            fd = self._open(name)
             try:
                 self._sync(fd, name)
             finally:
@@ -150,7 +195,7 @@ class Reader:
 
     def _first_seq(self, name: SegmentName) -> int | None:
         if name not in self._first:
-            fd = files.open_read(self._layout.segment(name))
+            fd = self._open(name)
             try:
                 found = first_stamp(fd, files.size(fd))
             finally:
@@ -169,23 +214,35 @@ class Reader:
 
     def _last(self) -> tuple[SegmentName | None, int, int]:
         for name in reversed(self._names()):
-            fd = files.open_read(self._layout.segment(name))
+            fd = self._open(name)
             try:
                 end = files.size(fd)
-                offset = place_of(fd, end, 2**53)
-                stamps = [i.stamp.seq for i in items(files.read_at(fd, offset, end - offset), offset) if i.stamp]
+                found = last_stamp(fd, end)
             finally:
                 files.close(fd)
-            if stamps:
-                return name, max(stamps), end
+            if found:
+                return name, found.seq, end
         return None, 0, 0
 
     def _sync(self, fd: int, name: SegmentName) -> None:
         try:
             files.sync_data(fd)
         except OSError as error:
-            # A file system that is mounted read-only has nothing to sync; where it matters the writer says so.
+            if error.errno not in _NOTHING_TO_SYNC:
+                raise StonelogError(
+                    f"{self._layout.segment(name)}: cannot be synced: {error.strerror}",
+                    hint="what may not be on stable storage is not given out; look at the disk",
+                ) from error
             log.debug("%s: cannot be synced by a reader: %s", name.file, error)
+
+    def _open(self, name: SegmentName) -> int:
+        path = self._layout.segment(name)
+        try:
+            return files.open_read(path)
+        except OSError as error:
+            raise StonelogError(
+                f"{path}: cannot be read: {error.strerror}", hint="a segment is a regular file that may be read"
+            ) from error
 
     def _segment_lines(
         self,
@@ -196,7 +253,7 @@ class Reader:
         durable: bool,
         on_corrupt: Callable[[CorruptLine], None],
     ) -> Iterator[Line]:
-        fd = files.open_read(self._layout.segment(name))
+        fd = self._open(name)
         try:
             end = files.size(fd)
             if durable:

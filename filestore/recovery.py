@@ -98,21 +98,26 @@ class Recovery:
 
 
 def recover_segment(
-    fd: int, name: str, before: int, watermark: int, quarantine: Quarantine, report: Recovery, *, newest: bool
+    fd: int, name: str, before: int, watermark: int, quarantine: Quarantine, report: Recovery, following: int | None
 ) -> Tail:
     """The segment ends with a whole, good line; what stood after it is durably in quarantine.
 
-    `before` is the last `seq` of the segments before it, `newest` whether it is the last one: only there can a cut have
-    left something. To be called with the store's lock held. Raises OSError.
+    `before` is the last `seq` of the segments before it, `following` the first one of those after it, 0 if they are
+    empty, None if this is the newest: only there can a cut have left something, for a segment is synced before the next
+    one begins. To be called with the store's lock held. Raises OSError.
     """
     end = files.size(fd)
     tail, tail_before = _read_tail(fd, end, before)
-    verdict = judge(tail, tail_before, watermark)
-    if verdict.cut is not None and newest:
+    verdict = judge(tail, tail_before, max(watermark, following - 1 if following else 0))
+    if verdict.cut is not None and following is None:
         _cut(fd, name, verdict.cut, end, quarantine, report, "not whole, good lines, and never acknowledged")
         end = verdict.cut
     elif verdict.cut is not None:
-        verdict.faults.append(Fault(verdict.cut, end - verdict.cut, verdict.last_seq + 1, verdict.watermark))
+        # With no good line after them, the line ends tell how many events these bytes were.
+        lines = sum(item.whole for item in tail if item.offset >= verdict.cut)
+        last = verdict.watermark if following else max(verdict.watermark, verdict.last_seq + lines)
+        verdict.faults.append(Fault(verdict.cut, end - verdict.cut, verdict.last_seq + 1, last))
+        verdict.last_seq = verdict.watermark = last  # told once, not again by the next segment
     for fault in verdict.faults:
         missing = ""
         if fault.first_missing <= fault.last_missing:
@@ -164,9 +169,9 @@ def recover_store(layout: Layout, report: Recovery) -> tuple[SegmentName | None,
         newest = place == len(names) - 1
         fd = files.open_append(layout.segment(name))
         try:
-            watermark = tail.watermark if newest else max(tail.watermark, _first_seq(layout, names[place + 1 :]) - 1)
+            following = None if newest else _first_seq(layout, names[place + 1 :])
             quarantine = Quarantine(layout.directory)
-            here = recover_segment(fd, name.file, tail.last_seq, watermark, quarantine, report, newest=newest)
+            here = recover_segment(fd, name.file, tail.last_seq, tail.watermark, quarantine, report, following)
             if not newest:
                 here = _drop_superseded(fd, name, here, layout, names[place + 1], report)
             files.fsync(fd)
@@ -194,9 +199,12 @@ def _first_seq(layout: Layout, names: list[SegmentName]) -> int:
 def _drop_superseded(
     fd: int, name: SegmentName, here: Tail, layout: Layout, following: SegmentName, report: Recovery
 ) -> Tail:
-    """Lines that the following segment holds again (written anew after a failed sync) stand there only."""
+    """Lines that the following segment holds again (written anew after a failed sync) stand there only.
+
+    Lines at or below the watermark are never among them: a segment that begins there is a copy of an old one, or forged.
+    """
     first = _first_seq(layout, [following])
-    if not 0 < first <= here.last_seq:
+    if not here.watermark < first <= here.last_seq:
         return here
     offset = place_of(fd, here.end, first)
     for item in items(files.read_at(fd, offset, here.end - offset), offset):

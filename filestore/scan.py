@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 from . import files
 from .codec import MAX_LINE, Stamp, stamp
 
-__all__ = ["Item", "first_stamp", "items", "line_number", "place_of"]
+__all__ = ["Item", "first_stamp", "items", "last_stamp", "line_number", "place_of"]
 
 _BLOCK: Final = 1 << 20
+_NEAR_END: Final = 4096
 _PROBE: Final = 4 * (MAX_LINE + 1)
 
 
@@ -45,6 +46,27 @@ def first_stamp(fd: int, end: int, offset: int = 0) -> tuple[int, Stamp] | None:
         if len(data) < _PROBE:
             return None
         offset += _PROBE - MAX_LINE - 1
+    return None
+
+
+def last_stamp(fd: int, end: int) -> Stamp | None:
+    """The stamp of the last good line, found from the end."""
+    length = _NEAR_END
+    while end:
+        start = max(0, end - length)
+        data = files.read_at(fd, start, end - start)
+        bound = data.rfind(b"\n")
+        while bound >= 0:
+            before = data.rfind(b"\n", 0, bound)
+            if before < 0 and start:
+                break  # the line begins further back
+            found = stamp(data[before + 1 : bound])
+            if found:
+                return found
+            bound = before
+        if not start:
+            return None
+        length *= 8
     return None
 
 

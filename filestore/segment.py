@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from . import files
+from .errors import StoreReadOnly
 from .layout import LAST_NUMBER, Layout, SegmentName
 from .lock import StoreLock
 from .recovery import Recovery, recover_store
 from .scan import items
 from .settings import StoreSettings
 
-__all__ = ["ActiveSegment"]
+__all__ = ["REOPEN", "ActiveSegment"]
+
+REOPEN: Final = "look at the disk, then open the store again: opening tells what is really there"
 
 
 class ActiveSegment:
@@ -28,10 +33,17 @@ class ActiveSegment:
         self._layout = layout
         self._settings = settings
         files.make_directory(layout.events)
+        for place in (layout.directory, layout.events):
+            if files.is_writable_by_all(place):
+                raise StoreReadOnly(
+                    f"{place}: every user of the machine may write there", hint=f"chmod o-w {place}, then open it again"
+                )
         self._lock = StoreLock(layout.lock, settings.lock_seconds)
         self._name: SegmentName | None = None
         self._fd = -1
         self._report = Recovery()
+        self.failed = ""
+        """Says which sync failed, once one did: the pages may be lost although a second sync would say all is well."""
         self.last_seq = 0
         self.durable_seq = 0
         self.end = 0
@@ -52,6 +64,10 @@ class ActiveSegment:
         self._report = report
         with self._lock.held():
             self._recover()
+            # A process that was killed while it made these directories may not have come to sync their names.
+            for place in (self._layout.events, self._layout.directory, self._layout.directory.parent):
+                with contextlib.suppress(PermissionError):
+                    files.fsync_directory(place)
 
     def close(self) -> None:
         """Nothing is held any more."""
@@ -63,19 +79,22 @@ class ActiveSegment:
         """Inside the block the store's lock is held and the segment is the one to append to on `day`."""
         with self._lock.held():
             self._attach()
-            name = self._name
-            if name is None or name.day < day:
-                self._begin(SegmentName(max(day, name.day) if name else day))
-            elif self.end >= self._settings.segment_bytes and name.number < LAST_NUMBER:
-                self._begin(name.next())
+            while (following := self._following(day)) is not None:
+                self._begin(following)
             yield
 
     def append(self, data: bytes, last_seq: int) -> None:
         """The lines stand whole at the segment's end, not yet synced; on any error nothing of them does."""
         try:
             files.write_all(self._fd, data)
-        except BaseException:
-            files.truncate(self._fd, self.end)
+        except BaseException as reason:
+            try:
+                files.truncate(self._fd, self.end)
+            except OSError as worse:
+                raise StoreReadOnly(
+                    f"{self.path}: {reason}; what was written could not be taken back: {worse.strerror}",
+                    hint="the event may be in the file or not; the next append tries again",
+                ) from reason
             raise
         self.end += len(data)
         self.last_seq = last_seq
@@ -83,9 +102,7 @@ class ActiveSegment:
     def sync(self) -> None:
         """All that this process appended is on stable storage."""
         if self._name is not None:
-            last = self.last_seq
-            files.sync_data(self._fd)
-            self.durable_seq = max(self.durable_seq, last)
+            self._sync(files.sync_data)
 
     def roll_day(self, day: date) -> str | None:
         """The name of the new, empty segment of `day` if the newest one is of a day before, else None."""
@@ -95,6 +112,27 @@ class ActiveSegment:
                 return None
             self._begin(SegmentName(day))
             return self._name.file
+
+    def _following(self, day: date) -> SegmentName | None:
+        """The segment to begin before appending on `day`, None if the open one is the one to append to."""
+        name = self._name
+        if name is None or name.day < day:
+            return SegmentName(day)
+        if self.end >= self._settings.segment_bytes and name.number < LAST_NUMBER:
+            return name.next()
+        return None
+
+    def _sync(self, call: Callable[[int], None]) -> None:
+        """All that stands in the segment is on stable storage; a failure is final, see `failed`."""
+        if self.failed:
+            raise StoreReadOnly(self.failed, hint=REOPEN)
+        last = self.last_seq
+        try:
+            call(self._fd)
+        except OSError as reason:
+            self.failed = f"{self.path}: sync failed: {reason.strerror}"
+            raise StoreReadOnly(self.failed, hint=REOPEN) from reason
+        self.durable_seq = max(self.durable_seq, last)
 
     def _attach(self) -> None:
         """The invariant holds again, whatever other processes and hands did since the lock was last ours."""
@@ -129,15 +167,21 @@ class ActiveSegment:
         self._lock.write_note(name.file if name else "")
 
     def _begin(self, name: SegmentName) -> None:
-        """The new segment is open, its name durable, and every event before it on stable storage.
+        """The segment, or a newer one, is open, its name durable, and every event before it on stable storage.
 
         Without the last, a cut could keep the first events of the new segment and lose the last ones of the old.
         """
         if self._name is not None and self._settings.durability != "none":
-            files.fsync(self._fd)
-            self.durable_seq = self.last_seq
+            self._sync(files.fsync)
         place = self._layout.segment(name)
-        fd = files.create(place)
+        try:
+            fd = files.create(place)
+        except FileExistsError:
+            # Another process began it and ended before it could say so in the note.
+            self._recover()
+            if self._name is None or self._name < name:
+                raise
+            return
         try:
             if self._settings.durability != "none":
                 files.fsync(fd)

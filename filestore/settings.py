@@ -30,7 +30,7 @@ class StoreSettings(BaseModel):
     `none` the same, and never synced by stonelog."""
     segment_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """A day's segment is closed and the next begun when it has reached this many bytes."""
-    lock_seconds: Annotated[float, Field(gt=0)] = 10.0
+    lock_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     """How long an append waits for another process that holds the store's lock before StoreLocked."""
 
 

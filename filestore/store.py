@@ -8,10 +8,10 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, get_args
 
 from .codec import encode
-from .errors import StoreReadOnly
+from .errors import InvalidEvent, InvalidSetting, StonelogError, StoreReadOnly, shorten
 from .event import GIVEN_BY_STORE, Event, format_time
 from .ids import uuid7
 from .layout import Layout
@@ -60,13 +60,20 @@ class Store:
         layout = Layout(Path(directory).absolute())
         settings = load_section(StoreSettings, layout.directory, "store")
         if durability is not None:
-            settings = StoreSettings.model_validate({**settings.model_dump(), "durability": durability})
+            if durability not in get_args(Durability):
+                allowed = ", ".join(get_args(Durability))
+                raise InvalidSetting(f"durability = {shorten(durability)}: expected one of {allowed}")
+            settings = settings.model_copy(update={"durability": durability})
         try:
             committer = Committer(layout, settings)
         except OSError as error:
             raise explain_opening(error, layout) from error
         store = cls(layout, settings, committer)
-        store._record_recovery()
+        try:
+            store._record_recovery()
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @property
@@ -145,15 +152,13 @@ class Store:
 
     def follow(self, after: int = 0, *, stop: threading.Event | None = None) -> Iterator[Event]:
         """The events above `after`, then new ones as they become durable; ends when `stop` is set or at close."""
-        stop = stop or threading.Event()
         committed = self._committer.committed
 
-        def wait(seconds: float) -> None:
-            if self._closed:
-                stop.set()
-                return
-            with committed:
-                committed.wait(seconds)
+        def wait(seconds: float) -> bool:
+            if not self._closed:
+                with committed:
+                    committed.wait(seconds)
+            return self._closed
 
         return self._reader.follow(after, stop=stop, wait=wait)
 
@@ -163,12 +168,20 @@ class Store:
         Appending rolls by itself; this is for a scheduler, so that a quiet store closes its day too.
         """
         self._check_open()
-        return self._committer.roll()
+        with self._closing:
+            self._check_open()
+            answer = self._committer.submit_roll()
+        result = answer.get()
+        if isinstance(result, StonelogError):
+            raise result
+        return result
 
     def close(self) -> None:
         """What was appended is answered, and everything let go. Closing twice does nothing."""
+        if self._pid != os.getpid():
+            return  # in a forked child `_closing` may be held for ever by a thread that exists only in the parent
         with self._closing:
-            if not self._closed and self._pid == os.getpid():
+            if not self._closed:
                 self._closed = True
                 self._finalize()
 
@@ -188,6 +201,7 @@ class Store:
             )
 
     def _submit(self, request: Request) -> None:
+        self._check_open()  # before the lock, which a forked child may find held by a thread it does not have
         with self._closing:
             self._check_open()
             self._committer.submit(request)
@@ -214,11 +228,25 @@ class Store:
             )
 
 
+def _given(event: object, index: int | None) -> Mapping[str, Any]:
+    """The fields that a caller handed over in one piece, without what only the store gives."""
+    if event is None:
+        return {}
+    if isinstance(event, Event):
+        return {name: value for name, value in event.fields().items() if name not in GIVEN_BY_STORE}
+    if isinstance(event, Mapping):
+        return event
+    raise InvalidEvent("event", event, "an object with category and action", index=index)
+
+
 def _prepare(
     event: Mapping[str, Any] | Event | None, fields: Mapping[str, Any], index: int | None = None
 ) -> tuple[str, bytes]:
     """The id given to the event, and its body: all that is done outside the lock."""
-    checked = event if isinstance(event, Event) else Event.check({**(event or {}), **fields}, index=index)
+    if isinstance(event, Event) and not fields:
+        checked = event
+    else:
+        checked = Event.check({**_given(event, index), **fields}, index=index)
     now = datetime.now(UTC)
     identity = uuid7(int(now.timestamp() * 1000))
     present = checked.fields()

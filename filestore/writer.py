@@ -19,7 +19,7 @@ from .codec import seal_line
 from .errors import DiskFull, StonelogError, StoreReadOnly
 from .layout import Layout
 from .recovery import Recovery
-from .segment import ActiveSegment
+from .segment import REOPEN, ActiveSegment
 from .settings import StoreSettings
 
 __all__ = ["Committer", "Request"]
@@ -65,7 +65,6 @@ class Committer:
         self._queue: queue.SimpleQueue[Request | _Roll | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._broken: Callable[[], StonelogError] | None = None
         self.committed = threading.Condition()
         try:
             self._segment.open(self.recovered)
@@ -89,26 +88,28 @@ class Committer:
             self._start()
         self._queue.put(request)
 
-    def roll(self) -> str | None:
-        """The name of the segment begun because the day was over, None if it was not. Raises StonelogError."""
+    def submit_roll(self) -> queue.SimpleQueue[str | StonelogError | None]:
+        """Will give the name of the segment begun because the day was over, None if it was not, or the error."""
         if self._thread is None:
             self._start()
         roll = _Roll(queue.SimpleQueue())
         self._queue.put(roll)
-        answer = roll.done.get()
-        if isinstance(answer, StonelogError):
-            raise answer
-        return answer
+        return roll.done
 
     def close(self) -> None:
-        """What was submitted is answered, the segment synced (unless durability is none) and everything let go."""
+        """What was submitted is answered, the segment synced (unless durability is none) and everything let go.
+
+        Raises StoreReadOnly if that sync fails; everything is let go all the same.
+        """
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
-        if self._settings.durability == "os" and self._broken is None:
-            self._segment.sync()
-        self._segment.close()
+        try:
+            if self._settings.durability == "os" and not self._segment.failed:
+                self._segment.sync()
+        finally:
+            self._segment.close()
 
     def _start(self) -> None:
         with self._starting:
@@ -148,12 +149,12 @@ class Committer:
                 return
 
     def _answer(self, batch: list[Request]) -> None:
-        error = self._broken
-        if error is None:
-            try:
-                self._commit(batch)
-            except BaseException as reason:  # noqa: BLE001 (whatever it is, every caller must hear of it)
-                error = _explain(reason)
+        error: Callable[[], StonelogError] | None = None
+        try:
+            self._refuse_after_failure()
+            self._commit(batch)
+        except BaseException as reason:  # noqa: BLE001 (whatever it is, every caller must hear of it)
+            error = _explain(reason)
         for request in batch:
             request.error = error
             request.notify()
@@ -178,25 +179,18 @@ class Committer:
             lines.append(b"")
             segment.append(b"\n".join(lines), seq - 1)
         if self._settings.durability == "fsync":
-            try:
-                segment.sync()
-            except OSError as reason:
-                # The pages may be lost although a second sync would say all is well: nothing after it can be believed.
-                self._broken = _read_only(f"{path}: sync failed: {reason.strerror}")
-                raise StoreReadOnly(f"{path}: sync failed: {reason.strerror}", hint=_REOPEN) from reason
+            segment.sync()
+
+    def _refuse_after_failure(self) -> None:
+        if self._segment.failed:
+            raise StoreReadOnly(self._segment.failed, hint=REOPEN)
 
     def _roll(self) -> str | StonelogError | None:
         try:
+            self._refuse_after_failure()
             return self._segment.roll_day(today())
         except BaseException as reason:  # noqa: BLE001 (told to the caller)
             return _explain(reason)()
-
-
-_REOPEN: Final = "look at the disk, then open the store again: opening tells what is really there"
-
-
-def _read_only(message: str) -> Callable[[], StonelogError]:
-    return lambda: StoreReadOnly(message, hint=_REOPEN)
 
 
 def _explain(reason: BaseException) -> Callable[[], StonelogError]:

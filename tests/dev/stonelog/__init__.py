@@ -1,4 +1,4 @@
-"""Lets a checkout import `stonelog.filestore`, `stonelog.indexer` and `stonelog.api` from the folders at the top (never in the wheel)."""
+"""Lets a checkout import `stonelog.filestore`, `.indexer` and `.api` from its folders; never in the wheel."""
 
 from pathlib import Path
 

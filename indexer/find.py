@@ -1,0 +1,46 @@
+"""One event by its `seq` or its `id`, from the files alone."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from stonelog.filestore import Line, Reader, loads
+
+from .errors import QueryError
+
+__all__ = ["find_event"]
+
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_NEAR: Final = 2_000
+"""How many events around the place where its time says it is are looked at first: threads and processes overlap."""
+
+
+def find_event(reader: Reader, key: int | str) -> Line | None:
+    """The line of this `seq` (a number, or its digits) or `id`, or None. Raises QueryError for neither."""
+    text = str(key).strip().lower()
+    if text.isdecimal() and text.isascii():
+        return reader.get(int(text)) if len(text) <= 16 else None
+    if not _ID.fullmatch(text):
+        raise QueryError(f"{text[:60]!r} is neither a seq nor an id", 0, "a seq is a number, an id a UUID of version 7")
+    return _by_id(reader, text)
+
+
+def _by_id(reader: Reader, identity: str) -> Line | None:
+    """Ids carry their time and stand about in its order, so halving finds the place; if not, all is looked at."""
+    low, high = 1, reader.last_seq
+    while high - low > _NEAR:
+        middle = (low + high) // 2
+        line = next(reader.lines(middle - 1), None)
+        if line is None or loads(line.raw)["id"][:13] >= identity[:13]:
+            high = middle
+        else:
+            low = middle
+    wanted = f'"id":"{identity}"'.encode()
+    first = max(0, low - _NEAR)
+    for line in reader.lines(first):
+        if line.seq > high + _NEAR:
+            break
+        if wanted in line.raw and loads(line.raw)["id"] == identity:
+            return line
+    return next((line for line in reader.lines() if wanted in line.raw and loads(line.raw)["id"] == identity), None)

@@ -1,0 +1,286 @@
+"""The front of the index: questions to a store, answered from the index as far as it goes, then from the files."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self, TypeVar
+
+from stonelog.filestore import Event, Reader
+
+from .aggregate import Bucket, FacetValue, Stats, facets, histogram, stats
+from .build import NOWHERE, Builder, Position, read_position, stands
+from .cursor import Cursor, filter_key, read_cursor, write_cursor
+from .errors import IndexUnavailable, QueryError
+from .find import find_event
+from .schema import connect_reader, index_file
+from .span import step as read_step
+from .view import Order, Question, View, ask
+
+__all__ = ["Index", "IndexStatus", "Page"]
+
+Time = str | datetime | None
+Progress = Callable[[int, int], object]
+Answer = TypeVar("Answer")
+
+log = logging.getLogger("stonelog")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events of one page, and how to get the next: `next_cursor` is None on the last.
+
+    `indexed_seq` is how far the index went, `durable_seq` how far events were on stable storage.
+    """
+
+    events: list[Event]
+    next_cursor: str | None
+    indexed_seq: int
+    durable_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """How the index stands to the files: `behind_bytes` are scanned by every query until they are indexed."""
+
+    indexed_seq: int
+    durable_seq: int
+    last_seq: int
+    behind_bytes: int
+    state: str
+    """`ok`, `behind`, `absent`, or `unusable: ` and why."""
+
+
+class _Handle:
+    """One connection and the open segments; used by one thread at a time."""
+
+    def __init__(self, reader: Reader, path: Path) -> None:
+        there = path.stat()
+        self.inode = (there.st_dev, there.st_ino)
+        self.connection = connect_reader(path)
+        self.fetch = reader.fetcher()
+        self.checked = NOWHERE
+
+    def close(self) -> None:
+        self.connection.close()
+        self.fetch.close()
+
+
+class Index:
+    """Answers questions about the store in a directory; writes nothing but in `catch_up` and `rebuild`.
+
+    An event is in the next answer once `append` has returned, whatever the indexer did: what the index does not cover
+    is scanned. If the index cannot be used, everything is. Safe to use from several threads.
+    """
+
+    def __init__(self, directory: str | Path, *, scan: bool = False) -> None:
+        self._reader = Reader(directory)
+        self._path = index_file(self._reader.directory)
+        self._scan = scan
+        self._idle: list[_Handle] = []
+        self._turn = threading.Lock()
+        self._trouble = ""
+        self._builder: Builder | None = None
+
+    @classmethod
+    def open(cls, directory: str | Path, *, scan: bool = False) -> Self:
+        """The index of the store in `directory`, which need not have one yet; with `scan` it is never looked at."""
+        return cls(directory, scan=scan)
+
+    @property
+    def directory(self) -> Path:
+        """The store's directory, absolute."""
+        return self._reader.directory
+
+    def search(
+        self,
+        q: str = "",
+        *,
+        since: Time = None,
+        until: Time = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        order: Order = "desc",
+    ) -> Page:
+        """The next `limit` (1 to 1000) events that match `q`, newest first or (order `asc`) oldest first, by `seq`.
+
+        `since` and `until` bound the time of the events: the first is within, the second without. Raises QueryError.
+        """
+        if not 1 <= limit <= 1000:
+            raise QueryError(f"limit {limit}: from 1 to 1000 events are given at a time", 0, "use the cursor for more")
+        if order not in ("asc", "desc"):
+            raise QueryError(f"order {order!r}: either desc (newest first) or asc", 0, "leave it out for newest first")
+        key = filter_key(q, since, until, order)
+        question = ask(q, since, until)
+        above, below = 0, None
+        if cursor is not None:
+            at = read_cursor(cursor, key)
+            question = Question(q, question.plan, question.matches, at.since, at.until)
+            above, below = (at.seq, None) if order == "asc" else (0, at.seq)
+
+        def page(view: View) -> Page:
+            found = view.found(question, order=order, above=above, below=below, limit=limit + 1)
+            lines = [line for _, line in zip(range(limit + 1), found, strict=False)]
+            following = None
+            if len(lines) > limit:
+                following = write_cursor(Cursor(lines[limit - 1].seq, question.since, question.until), key)
+            events = [Event.stored(line.raw) for line in lines[:limit]]
+            return Page(events, following, view.position.seq, self._reader.durable_seq())
+
+        return self._answer(page)
+
+    def count(self, q: str = "", *, since: Time = None, until: Time = None) -> int:
+        """How many events match. Raises QueryError."""
+        question = ask(q, since, until)
+        return self._answer(lambda view: view.count(question))
+
+    def facets(
+        self, q: str, fields: Sequence[str], *, limit: int = 10, since: Time = None, until: Time = None
+    ) -> dict[str, list[tuple[FacetValue, int]]]:
+        """For each field its `limit` most frequent values among the matching events, with counts, highest first.
+
+        An event counts once for each distinct element of a list. Values in metadata are given as text. Raises
+        QueryError.
+        """
+        question = ask(q, since, until)
+        return self._answer(lambda view: facets(view, question, fields, limit))
+
+    def histogram(
+        self, q: str = "", *, step: str = "1h", by: str | None = None, since: Time = None, until: Time = None
+    ) -> list[Bucket]:
+        """The number of matching events in each `step` of time (`1m`, `1h`, `1d`, ...), with `by` for each value.
+
+        A step is given by its start (UTC); empty ones between others are included. Raises QueryError.
+        """
+        question = ask(q, since, until)
+        width = read_step(step)
+        return self._answer(lambda view: histogram(view, question, width, by))
+
+    def stats(self, q: str = "", *, since: Time = None, until: Time = None) -> Stats:
+        """The figures of the matching events. Raises QueryError."""
+        question = ask(q, since, until)
+        return self._answer(lambda view: stats(view, question))
+
+    def get(self, key: int | str) -> Event | None:
+        """The event of this `seq` (a number, or its digits) or `id`; None if there is none. Raises QueryError."""
+        line = find_event(self._reader, key)
+        return None if line is None else Event.stored(line.raw)
+
+    def catch_up(self, progress: Progress | None = None) -> int:
+        """The index covers what is in the files now; gives its last `seq`.
+
+        Raises IndexUnavailable if it cannot be written, or another process keeps it busy.
+        """
+        return self._writer().catch_up(progress)
+
+    def rebuild(self, progress: Progress | None = None) -> int:
+        """The index is built anew from the files. As `catch_up`."""
+        return self._writer().rebuild(progress)
+
+    def status(self) -> IndexStatus:
+        """How the index stands to the files now."""
+        position, state = NOWHERE, "absent"
+        if self._path.exists():
+            with self._view(self._scan) as view:
+                position = view.position
+                state = f"unusable: {self._trouble}" if view.connection is None else "ok"
+        segments = self._reader.segments()
+        names = [segment.name for segment in segments]
+        covered = names.index(position.segment) if position.segment in names else -1
+        behind = sum(segment.size for segment in segments[max(covered, 0) :])
+        behind -= position.next_offset if covered >= 0 else 0
+        if state == "ok" and behind:
+            state = "behind"
+        return IndexStatus(position.seq, self._reader.durable_seq(), self._reader.last_seq, behind, state)
+
+    def close(self) -> None:
+        """Nothing is open any more."""
+        with self._turn:
+            while self._idle:
+                self._idle.pop().close()
+        if self._builder is not None:
+            self._builder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _writer(self) -> Builder:
+        if self._builder is None:
+            self._builder = Builder(self.directory)
+        return self._builder
+
+    def _answer(self, question: Callable[[View], Answer]) -> Answer:
+        if not self._scan:
+            try:
+                with self._view(False) as view:
+                    return question(view)
+            except (sqlite3.Error, IndexUnavailable) as error:
+                self._doubt(str(error))
+        with self._view(True) as view:
+            return question(view)
+
+    def _doubt(self, why: str) -> None:
+        if why != self._trouble:
+            log.warning("%s: the index cannot be used, the files are scanned: %s", self._path, why)
+        self._trouble = why
+
+    @contextmanager
+    def _view(self, scan: bool) -> Iterator[View]:
+        handle = None if scan else self._borrow()
+        if handle is None:
+            with self._reader.fetcher() as fetch:
+                yield View(self._reader, fetch, None, NOWHERE)
+            return
+        good = False
+        try:
+            handle.connection.execute("BEGIN")
+            position = self._checked(handle)
+            if position is None:
+                yield View(self._reader, handle.fetch, None, NOWHERE)
+                return
+            yield View(self._reader, handle.fetch, handle.connection, position)
+            good = True
+        finally:
+            if good:
+                handle.connection.execute("ROLLBACK")
+                with self._turn:
+                    self._idle.append(handle)
+            else:
+                handle.close()
+
+    def _checked(self, handle: _Handle) -> Position | None:
+        """The position, if the files still hold its line: an index that tells of lost lines is not believed."""
+        position = read_position(handle.connection)
+        if position != handle.checked:
+            if not stands(self._reader, position):
+                self._doubt("the files no longer hold the line it ends with")
+                return None
+            handle.checked = position
+        return position
+
+    def _borrow(self) -> _Handle | None:
+        """A handle on the index file that is there now, None if there is none that can be used."""
+        try:
+            there = self._path.stat()
+            while True:
+                with self._turn:
+                    handle = self._idle.pop() if self._idle else None
+                if handle is None:
+                    return _Handle(self._reader, self._path)
+                if handle.inode == (there.st_dev, there.st_ino):
+                    return handle
+                handle.close()
+        except FileNotFoundError:
+            return None
+        except (sqlite3.Error, OSError) as error:
+            self._doubt(str(error))
+            return None

@@ -1,0 +1,108 @@
+"""The index file: its tables, how it is opened to write and to read. Only pointers and terms, never an event's JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+from .terms import TERMS_VERSION
+
+__all__ = ["SCHEMA_VERSION", "TOKENIZER", "connect_reader", "connect_writer", "index_file", "remove_index"]
+
+SCHEMA_VERSION: Final = crc32(f"1/{TERMS_VERSION}".encode()) >> 1 | 1
+"""In the file's user_version (31 bits, not 0): a file with other tables or terms is thrown away and built anew."""
+
+TOKENIZER: Final = "ascii tokenchars '!#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
+"""Terms are made in terms.py; FTS5 only has to part them at spaces."""
+
+_SUFFIXES: Final = ("", "-wal", "-shm")
+
+
+def index_file(directory: Path) -> Path:
+    """Where the index of the store in `directory` lies."""
+    return directory / "index" / "events.sqlite"
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """A connection that writes; the file is made, 0600, with its tables, if it is not there.
+
+    Raises sqlite3.Error for a file that is no index or of another version: the caller removes it.
+    """
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    # SQLite would make the file with the umask's mode; its -wal and -shm take over the mode of the file.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -65536")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            _create(connection)
+        else:
+            _expect(version)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; works on a read-only directory too if the index was closed there.
+
+    Raises sqlite3.Error if there is no usable index.
+    """
+    wal = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if os.access(path.parent, os.W_OK) or wal.exists() else "mode=ro&immutable=1"
+    connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cache_size = -16384")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        _expect(version)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def remove_index(path: Path) -> None:
+    """The index file is gone; readers that have it open go on with what they see until they look again."""
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).unlink()
+
+
+def _expect(version: int) -> None:
+    if version != SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"index of version {version}, expected {SCHEMA_VERSION}")
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    from sqlite_utils import Database  # slow to import, and needed once in the life of an index
+
+    database = Database(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        database.table("segments").create({"id": int, "name": str}, pk="id")
+        database.table("events").create(
+            {"seq": int, "time": int, "segment": int, "offset": int, "length": int}, pk="seq"
+        )
+        database.table("position").create(
+            {"id": int, "segment": str, "offset": int, "length": int, "seq": int, "hash": str}, pk="id"
+        )
+        connection.execute(
+            f'CREATE VIRTUAL TABLE terms USING fts5(t, content="", detail=none, columnsize=0, tokenize="{TOKENIZER}")'
+        )
+        connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(terms, row)")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise

@@ -1,0 +1,90 @@
+"""The indexer's thread: woken by a change of the files, or by the clock, it brings the index up to date."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from stonelog.filestore import StonelogError
+
+from .build import Builder
+
+__all__ = ["Worker", "WorkerStatus"]
+
+log = logging.getLogger("stonelog")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """Whether the thread runs, the last `seq` it indexed, and what went wrong the last time, if anything."""
+
+    alive: bool
+    indexed_seq: int
+    error: str = ""
+
+
+class Worker:
+    """Keeps the index of the store in `directory` up to date while it runs.
+
+    Any number may run, in any process: a lock lets one at a time work, and each goes on where the last one stopped.
+    An error never ends it, and never reaches the writer: it is logged and tried again.
+    """
+
+    def __init__(self, directory: str | Path, *, poll_seconds: float = 1.0) -> None:
+        self._directory = Path(directory).absolute()
+        self._builder = Builder(self._directory)
+        self._poll_seconds = poll_seconds
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._indexed_seq = 0
+        self._error = ""
+
+    def start(self) -> None:
+        """The thread runs; what is in the files is being indexed."""
+        if self._thread is None:
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="stonelog-indexer", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """The thread has ended, after the batch it was at."""
+        if self._thread is not None:
+            self._stop.set()
+            self._wake.set()
+            self._thread.join()
+            self._thread = None
+        self._builder.close()
+
+    def status(self) -> WorkerStatus:
+        """How it is now."""
+        alive = self._thread is not None and self._thread.is_alive()
+        return WorkerStatus(alive, self._indexed_seq, self._error)
+
+    def _run(self) -> None:
+        from .watch import Watch
+
+        watch: Watch | None = None
+        events = self._directory / "events"
+        try:
+            while not self._stop.is_set():
+                if watch is None and events.is_dir():
+                    watch = Watch(events, self._wake.set)
+                self._wake.clear()
+                self._pass()
+                self._wake.wait(self._poll_seconds)
+        finally:
+            if watch is not None:
+                watch.stop()
+
+    def _pass(self) -> None:
+        try:
+            self._indexed_seq = self._builder.catch_up(stop=self._stop)
+            self._error = ""
+        except (StonelogError, sqlite3.Error, OSError) as error:
+            if str(error) != self._error:
+                log.warning("the index is not up to date, queries scan the files instead: %s", error)
+            self._error = str(error)
