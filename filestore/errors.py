@@ -20,7 +20,10 @@ __all__ = [
 
 def shorten(value: object, limit: int = 60) -> str:
     """The value as one printable line of at most `limit` characters, for error messages."""
-    text = value if isinstance(value, str) else repr(value)
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 (nested too deep to show, or a `__repr__` of someone else's that fails)
+        text = f"<{type(value).__name__}>"
     text = ascii(text)[1:-1] if not text.isprintable() else text
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 

@@ -268,10 +268,14 @@ class Event(BaseModel):
     def stored(cls, line: bytes) -> Event:
         """The event of a line that the store wrote, without checking it again; `line` is kept for `.line`.
 
-        Keys of a newer version are not attributes, but stand in `.line`. Raises ValueError if it is not JSON.
+        Keys of a newer version are not attributes, but stand in `.line`. Raises ValueError if it is not a JSON
+        object with a time.
         """
         fields = loads(line)
-        fields["time"] = datetime.fromisoformat(fields["time"])
+        try:
+            fields["time"] = datetime.fromisoformat(fields["time"])
+        except (KeyError, TypeError):
+            raise ValueError("without a time as text") from None
         # pydantic's model_construct does the same four times slower, and this runs for every line that is read.
         event = cls.__new__(cls)
         object.__setattr__(event, "__dict__", {name: fields.get(name) for name in FIELDS})

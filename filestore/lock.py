@@ -52,7 +52,12 @@ class StoreLock:
     def _take(self) -> bool:
         if not files.lock(self._fd):
             return False
-        if files.is_at(self._fd, self._path):
+        try:
+            there = files.is_at(self._fd, self._path)
+        except BaseException:
+            files.unlock(self._fd)  # nobody is told that it is held, so nobody would let it go
+            raise
+        if there:
             return True
         # Someone removed or replaced the file: two processes could each hold "the" lock. Take the one at the path.
         # Open before closing: if that fails, the number of a closed descriptor could soon be another file's.

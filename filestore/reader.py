@@ -1,10 +1,11 @@
-"""Reading a store from its files alone: no lock, no writing, in any process, while others append."""
+"""Reading a store from its files alone, in any process, while others append."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +22,8 @@ __all__ = ["Fetcher", "Line", "Reader", "Segment"]
 
 _BLOCK: Final = 1 << 20
 _POLL_SECONDS: Final = 0.025
+_SETTLE_SECONDS: Final = 1.0
+_SETTLE_PAUSE: Final = 0.0005
 _OPEN_SEGMENTS: Final = 32
 _NOTHING_TO_SYNC: Final = frozenset({errno.EROFS, errno.EINVAL, errno.ENOTSUP})
 """What a sync on a file system says that is mounted read-only or knows no sync."""
@@ -108,8 +111,9 @@ class Reader:
     ) -> Iterator[Line]:
         """The good lines with a `seq` above `after`, in order, up to what is there when each segment is reached.
 
-        With `durable`, what is given is on stable storage first. `start` (a segment's name and an offset at which a
-        line starts) saves looking for the place of `after`. Bad bytes are stepped over and told to `on_corrupt`.
+        With `durable`, what is given is on stable storage first and not part of a write under way. `start` (a
+        segment's name and an offset at which a line starts) saves looking for the place of `after`. Bad bytes are
+        stepped over and told to `on_corrupt`.
         """
         names = self._names()
         firsts = [self._first_seq(name) for name in names]
@@ -235,6 +239,23 @@ class Reader:
                 ) from error
             log.debug("%s: cannot be synced by a reader: %s", name.file, error)
 
+    def _settled_size(self, fd: int) -> int:
+        """The size at a moment when no write is under way.
+
+        A write that fails is taken back, and its `seq`s are given to other events: nobody may have been given those.
+        """
+        try:
+            lock = files.open_read(self._layout.lock)
+        except OSError:
+            return files.size(fd)  # a copy of the files alone: nobody writes to it
+        try:
+            deadline = time.monotonic() + _SETTLE_SECONDS
+            while not files.lock(lock) and time.monotonic() < deadline:
+                time.sleep(_SETTLE_PAUSE)
+            return files.size(fd)
+        finally:
+            files.close(lock)
+
     def _open(self, name: SegmentName) -> int:
         path = self._layout.segment(name)
         try:
@@ -255,9 +276,10 @@ class Reader:
     ) -> Iterator[Line]:
         fd = self._open(name)
         try:
-            end = files.size(fd)
+            end = self._settled_size(fd) if durable and newest else files.size(fd)
             if durable:
                 self._sync(fd, name)
+            counted = 0, 1
             at = place_of(fd, end, after + 1) if offset is None else offset
             while at < end:
                 data = files.read_at(fd, at, min(_BLOCK, end - at))
@@ -273,7 +295,8 @@ class Reader:
                 for item in items(data[:whole], at):
                     if item.stamp is None or not item.whole:
                         reason = "not a line as the store wrote it"
-                        where = line_number(fd, item.offset)
+                        where = line_number(fd, item.offset, counted)
+                        counted = item.offset, where  # to count all from the start for each would take for ever
                         on_corrupt(CorruptLine(name.file, where, item.offset, len(item.data) + 1, reason))
                     elif item.stamp.seq > after:
                         after = item.stamp.seq

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from . import files
-from .codec import MAX_LINE
+from .codec import MAX_LINE, Stamp
 from .errors import CorruptLine
 from .layout import Layout, SegmentName, segment_names
 from .quarantine import Quarantine
@@ -102,20 +102,20 @@ def recover_segment(
 ) -> Tail:
     """The segment ends with a whole, good line; what stood after it is durably in quarantine.
 
-    `before` is the last `seq` of the segments before it, `following` the first one of those after it, 0 if they are
-    empty, None if this is the newest: only there can a cut have left something, for a segment is synced before the next
-    one begins. To be called with the store's lock held. Raises OSError.
+    `before` is the last `seq` of the segments before it, `following` what the first good line after it says in
+    `synced`, -1 if there is none, None if this is the newest: only there can a cut have left something, for a segment
+    is synced before the next one begins. To be called with the store's lock held. Raises OSError.
     """
     end = files.size(fd)
     tail, tail_before = _read_tail(fd, end, before)
-    verdict = judge(tail, tail_before, max(watermark, following - 1 if following else 0))
+    verdict = judge(tail, tail_before, max(watermark, following or 0))
     if verdict.cut is not None and following is None:
         _cut(fd, name, verdict.cut, end, quarantine, report, "not whole, good lines, and never acknowledged")
         end = verdict.cut
     elif verdict.cut is not None:
         # With no good line after them, the line ends tell how many events these bytes were.
         lines = sum(item.whole for item in tail if item.offset >= verdict.cut)
-        last = verdict.watermark if following else max(verdict.watermark, verdict.last_seq + lines)
+        last = max(verdict.watermark, verdict.last_seq + (lines if following == -1 else 0))
         verdict.faults.append(Fault(verdict.cut, end - verdict.cut, verdict.last_seq + 1, last))
         verdict.last_seq = verdict.watermark = last  # told once, not again by the next segment
     for fault in verdict.faults:
@@ -169,7 +169,8 @@ def recover_store(layout: Layout, report: Recovery) -> tuple[SegmentName | None,
         newest = place == len(names) - 1
         fd = files.open_append(layout.segment(name))
         try:
-            following = None if newest else _first_seq(layout, names[place + 1 :])
+            after = None if newest else _first_stamp(layout, names[place + 1 :])
+            following = None if newest else after.synced if after else -1
             quarantine = Quarantine(layout.directory)
             here = recover_segment(fd, name.file, tail.last_seq, tail.watermark, quarantine, report, following)
             if not newest:
@@ -183,8 +184,8 @@ def recover_store(layout: Layout, report: Recovery) -> tuple[SegmentName | None,
     return (names[-1] if names else None), tail
 
 
-def _first_seq(layout: Layout, names: list[SegmentName]) -> int:
-    """The `seq` of the first good line in these segments, 0 if they have none."""
+def _first_stamp(layout: Layout, names: list[SegmentName]) -> Stamp | None:
+    """The stamp of the first good line in these segments, None if they have none."""
     for name in names:
         fd = files.open_read(layout.segment(name))
         try:
@@ -192,8 +193,8 @@ def _first_seq(layout: Layout, names: list[SegmentName]) -> int:
         finally:
             files.close(fd)
         if found:
-            return found[1].seq
-    return 0
+            return found[1]
+    return None
 
 
 def _drop_superseded(
@@ -201,11 +202,12 @@ def _drop_superseded(
 ) -> Tail:
     """Lines that the following segment holds again (written anew after a failed sync) stand there only.
 
-    Lines at or below the watermark are never among them: a segment that begins there is a copy of an old one, or forged.
+    Lines at or below the watermark are never among them: a segment that begins there is an old copy, or forged.
     """
-    first = _first_seq(layout, [following])
-    if not here.watermark < first <= here.last_seq:
+    found = _first_stamp(layout, [following])
+    if found is None or not here.watermark < found.seq <= here.last_seq:
         return here
+    first = found.seq
     offset = place_of(fd, here.end, first)
     for item in items(files.read_at(fd, offset, here.end - offset), offset):
         if item.stamp and item.stamp.seq >= first:

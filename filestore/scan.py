@@ -86,9 +86,9 @@ def place_of(fd: int, end: int, seq: int) -> int:
     return low
 
 
-def line_number(fd: int, offset: int) -> int:
-    """The number, from 1, of the line that starts at `offset`."""
-    number, at = 1, 0
+def line_number(fd: int, offset: int, known: tuple[int, int] = (0, 1)) -> int:
+    """The number, from 1, of the line that starts at `offset`; `known` is the offset and number of one before it."""
+    at, number = known
     while at < offset:
         data = files.read_at(fd, at, min(_BLOCK, offset - at))
         if not data:

@@ -96,6 +96,15 @@ class Store:
         """The highest `seq` that this process knows to be on stable storage."""
         return self._committer.durable_seq
 
+    @property
+    def trouble(self) -> StonelogError | None:
+        """Why the store takes no events now: it is closed, was opened before a fork, or a sync failed; else None."""
+        try:
+            self._check_open()
+        except StoreReadOnly as error:
+            return error
+        return self._committer.trouble
+
     def append(self, event: Mapping[str, Any] | Event | None = None, /, **fields: Any) -> Receipt:
         """The event is on stable storage (or as safe as the store's durability says) when this returns.
 

@@ -82,6 +82,11 @@ class Committer:
         """The highest `seq` that this process knows to be on stable storage."""
         return self._segment.durable_seq
 
+    @property
+    def trouble(self) -> StoreReadOnly | None:
+        """The failed sync after which nothing more is taken, if there was one."""
+        return StoreReadOnly(self._segment.failed, hint=REOPEN) if self._segment.failed else None
+
     def submit(self, request: Request) -> None:
         """The request will be answered by its `notify`, from the committer's thread."""
         if self._thread is None:
@@ -182,8 +187,8 @@ class Committer:
             segment.sync()
 
     def _refuse_after_failure(self) -> None:
-        if self._segment.failed:
-            raise StoreReadOnly(self._segment.failed, hint=REOPEN)
+        if trouble := self.trouble:
+            raise trouble
 
     def _roll(self) -> str | StonelogError | None:
         try:

@@ -1,0 +1,65 @@
+"""The errors: one root, data to act on, messages of one printable line."""
+
+from __future__ import annotations
+
+import pytest
+
+from stonelog import filestore
+from stonelog.filestore import (
+    CorruptLine,
+    EventTooLarge,
+    InvalidEvent,
+    StonelogError,
+    shorten,
+)
+
+
+def test_every_error_of_the_front_door_derives_from_one_root() -> None:
+    """Whoever catches StonelogError catches all that the store raises on purpose."""
+    errors = [each for each in vars(filestore).values() if isinstance(each, type) and issubclass(each, Exception)]
+    assert len(errors) >= 8
+    assert all(issubclass(each, StonelogError) for each in errors)
+
+
+def test_an_error_tells_its_hint_after_its_message() -> None:
+    """The text ends with what a person can do; the hint alone is an attribute."""
+    error = StonelogError("it failed", hint="try again")
+    assert (str(error), error.hint) == ("it failed; try again", "try again")
+    assert str(StonelogError("it failed")) == "it failed"
+
+
+def test_invalid_event_carries_field_value_and_rule() -> None:
+    """InvalidEvent says where, what was given and what is allowed, as data and in words."""
+    error = InvalidEvent("level", "loud", "one of debug, info", index=3)
+    assert (error.field, error.given, error.allowed, error.index) == ("level", "loud", "one of debug, info", 3)
+    assert str(error) == "event 3: level: 'loud' is not allowed: one of debug, info"
+
+
+def test_event_too_large_tells_size_and_limit() -> None:
+    """EventTooLarge carries both numbers and which event of a list it was."""
+    error = EventTooLarge(70_000, 65_535, index=2)
+    assert (error.size, error.limit, error.index) == (70_000, 65_535, 2)
+    assert str(error).startswith("event 2 takes 70,000 bytes as a line; at most 65,535 are allowed; ")
+
+
+@pytest.mark.parametrize(("line", "shown"), [(7, "a.jsonl:7:120"), (None, "a.jsonl:?:120")])
+def test_corrupt_line_names_its_place(line: int | None, shown: str) -> None:
+    """CorruptLine begins with file:line:offset."""
+    assert str(CorruptLine("a.jsonl", line, 120, 3, "bad")).startswith(f"{shown}: 3 bytes cannot be read: bad")
+
+
+class Unshowable:
+    """What fails when it is shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "value", [Unshowable(), "a\nb\x1b[31m", "x" * 1000, b"\xff" * 100, {"a": "\u202e"}, "\ud800", None]
+)
+def test_S01_a_shortened_value_is_one_printable_line(value: object) -> None:
+    """Whatever was given, what an error shows of it has no control characters and at most 60 characters."""
+    text = shorten(value)
+    assert text.isprintable()
+    assert len(text) <= 60

@@ -1,0 +1,448 @@
+"""Group commit: what one committer thread writes, syncs, and tells its callers."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from stonelog.filestore import DiskFull, StonelogError, Store, StoreReadOnly, files, writer
+
+ROOT = Path(__file__).parents[2]
+EVENT = {"category": "api", "action": "read"}
+
+
+class Gate:
+    """Holds a file operation until it is opened, so that requests queue up behind it."""
+
+    def __init__(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached = threading.Event()
+        self.open = threading.Event()
+        self.calls = 0
+        real = getattr(files, name)
+
+        def call(*given: object) -> object:
+            self.calls += 1
+            self.reached.set()
+            self.open.wait()
+            return real(*given)
+
+        monkeypatch.setattr(files, name, call)
+
+
+def append(store: Store) -> int:
+    """The `seq` of one more event."""
+    return store.append(EVENT).seq
+
+
+def seqs(store: Store) -> list[int | None]:
+    """The `seq`s of all events."""
+    return [event.seq for event in store.read()]
+
+
+def raising(code: int) -> Callable[..., None]:
+    """An operation that fails with this error."""
+
+    def fail(*given: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+def queue_up(store: Store, pool: ThreadPoolExecutor, count: int) -> list[object]:
+    """So many appends from threads, all of them waiting in the committer's queue when this returns."""
+    queued = threading.Semaphore(0)
+    committer = store._committer
+    real = committer.submit
+
+    def submit(request: writer.Request) -> None:
+        real(request)
+        queued.release()
+
+    committer.submit = submit  # type: ignore[method-assign]
+    futures: list[object] = [pool.submit(append, store) for _ in range(count)]
+    for _ in range(count):
+        queued.acquire()
+    committer.submit = real  # type: ignore[method-assign]
+    return futures
+
+
+def result(future: object) -> object:
+    """What a call gave, or the error it raised."""
+    try:
+        return future.result()  # type: ignore[attr-defined]
+    except StonelogError as error:
+        return error
+
+
+def test_callers_that_wait_share_one_write_and_one_sync(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What queued up while a sync was going on is one batch: one write, one sync, dense `seq`s."""
+    gate = Gate("sync_data", monkeypatch)
+    writes: list[bytes] = []
+    real = files.write_all
+    monkeypatch.setattr(files, "write_all", lambda fd, data: (writes.append(data), real(fd, data))[1])
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(append, store)
+        gate.reached.wait()
+        rest = queue_up(store, pool, 8)
+        gate.open.set()
+        assert first.result() == 1
+        assert sorted(int(str(result(each))) for each in rest) == list(range(2, 10))
+    assert gate.calls == 2
+    assert [data.count(b"\n") for data in writes] == [1, 8]
+
+
+def test_nobody_is_told_before_the_sync_has_returned(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the sync is going on the call waits, and `durable_seq` does not count the event."""
+    append(store)
+    gate = Gate("sync_data", monkeypatch)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(append, store)
+        gate.reached.wait()
+        assert not future.done()
+        assert (store.last_seq, store.durable_seq) == (2, 1)
+        gate.open.set()
+        assert future.result() == 2
+        assert store.durable_seq == 2
+
+
+@pytest.mark.parametrize("durability", ["os", "none"])
+def test_less_than_fsync_does_not_sync_and_says_so(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, durability: str
+) -> None:
+    """With `os` and `none` an append does not wait for the disk; the receipt and `synced` do not promise it."""
+    synced: list[int] = []
+    with Store.open(directory, durability=durability) as store:  # type: ignore[arg-type]
+        real = files.sync_data
+        monkeypatch.setattr(files, "sync_data", lambda fd: (synced.append(fd), real(fd))[1])
+        receipts = [store.append(EVENT) for _ in range(3)]
+        assert {receipt.durability for receipt in receipts} == {durability}
+        assert (store.last_seq, store.durable_seq, synced) == (3, 0, [])
+    assert len(synced) == (1 if durability == "os" else 0)
+    assert Path(receipts[0].file).read_bytes().count(b'"synced":0,') == 3
+
+
+def test_the_lock_is_free_while_it_syncs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process can write while this one waits for the disk."""
+    gate = Gate("sync_data", monkeypatch)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(append, store)
+        gate.reached.wait()
+        fd = files.open_lock(store.directory / "lock")
+        assert files.lock(fd)
+        files.unlock(fd)
+        files.close(fd)
+        gate.open.set()
+        assert future.result() == 1
+
+
+# Errors through the seam
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize("kept", [0, 1, 100, 300, -1])
+def test_F28_F29_a_write_without_space_leaves_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int, kept: int
+) -> None:
+    """However much of the batch was written: DiskFull, none of it stays, reading goes on, the next append works."""
+    path = Path(store.append(EVENT).file)
+    before = path.read_bytes()
+    real = files.write_all
+
+    def short(fd: int, data: bytes) -> None:
+        real(fd, data[:kept])
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_all", short)
+        with pytest.raises(DiskFull, match="nothing of the event is on disk; make space"):
+            store.append_many([EVENT] * 3)
+        assert path.read_bytes() == before
+        assert seqs(store) == [1]
+    assert append(store) == 2
+    assert seqs(store) == [1, 2]
+    assert not store.recovered
+
+
+def test_F32_a_failed_sync_is_told_to_every_waiter_and_ends_the_writing(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EIO from fdatasync: nobody who waits is acknowledged, then or later, whatever the next sync would say."""
+    store = Store.open(directory)
+    append(store)
+    with monkeypatch.context() as patched, ThreadPoolExecutor(5) as pool:
+        patched.setattr(files, "sync_data", raising(errno.EIO))
+        gate = Gate("write_all", patched)
+        first = pool.submit(append, store)
+        gate.reached.wait()
+        rest = queue_up(store, pool, 4)
+        gate.open.set()
+        answers = [result(each) for each in (first, *rest)]
+    assert all(
+        isinstance(answer, StoreReadOnly) and "sync failed: Input/output error" in str(answer) for answer in answers
+    )
+    assert len({id(answer) for answer in answers}) == 5
+    for attempt in (lambda: append(store), lambda: store.append_many([EVENT]), store.roll):
+        with pytest.raises(StoreReadOnly, match="open the store again"):
+            attempt()
+    assert store.durable_seq == 1
+    store.close()
+    with Store.open(directory) as again:
+        following = append(again)
+        assert seqs(again) == list(range(1, following + 1))
+
+
+def test_a_sync_that_fails_at_close_is_told_and_everything_is_let_go(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With durability `os` the last sync is that of close: its failure is StoreReadOnly, and no descriptor stays."""
+    before = len(os.listdir("/proc/self/fd"))
+    store = Store.open(directory, durability="os")
+    append(store)
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "sync_data", raising(errno.EIO))
+        with pytest.raises(StoreReadOnly, match="sync failed"):
+            store.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["lock", "is_at", "size", "read_at", "write_at", "create", "open_append"])
+def test_F36_F40_any_operation_that_fails_once_is_an_error_and_then_works(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """OSError or MemoryError anywhere before the sync: the caller hears of it, the lock is free, the next one works."""
+    monkeypatch.setenv("STONELOG_STORE_LOCK_SECONDS", "0.5")
+    for error in (OSError(errno.EIO, "Input/output error"), MemoryError()):
+        shutil.rmtree(directory, ignore_errors=True)
+        with Store.open(directory) as store, Store.open(directory) as other:
+            append(store)
+            if name in {"create", "open_append", "write_at"}:  # the operations of taking up a new segment
+                monkeypatch.setattr(writer, "today", lambda: date(2099, 1, 1))
+            if name in {"open_append", "write_at"}:
+                append(other)
+            real, failed = getattr(files, name), []
+
+            def once(
+                *given: object, _error: BaseException = error, _real: object = real, _failed: list[int] = failed
+            ) -> object:
+                if not _failed:
+                    _failed.append(1)
+                    raise _error
+                assert callable(_real)
+                return _real(*given)
+
+            with monkeypatch.context() as patched:
+                patched.setattr(files, name, once)
+                try:
+                    append(store)
+                except StonelogError:
+                    pass
+                else:
+                    raise AssertionError(f"{name} was not called")
+            last = append(other)
+            assert append(store) == last + 1
+            monkeypatch.undo()
+            monkeypatch.setenv("STONELOG_STORE_LOCK_SECONDS", "0.5")
+            assert seqs(store) == list(range(1, store.last_seq + 1))
+            assert not store.recovered.faults
+
+
+def test_F40_no_memory_while_lines_are_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A MemoryError at any line of a batch: nothing of it is written, nobody is acknowledged, the next append works."""
+    real = writer.seal_line
+    for nth in range(3):
+        calls = iter(range(10))
+
+        def seal(body: bytes, seq: int, synced: int, _nth: int = nth, _calls: object = calls) -> bytes:
+            if next(_calls) == _nth:  # type: ignore[call-overload]
+                raise MemoryError
+            return real(body, seq, synced)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(writer, "seal_line", seal)
+            with pytest.raises(StonelogError, match="MemoryError"):
+                store.append_many([EVENT] * 3)
+        assert append(store) == nth + 1
+    assert seqs(store) == [1, 2, 3]
+
+
+def test_F23_an_exception_between_write_and_sync_is_not_acknowledged(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line is there but nobody was told; the next append's sync covers both, and order stays dense."""
+    with monkeypatch.context() as patched:
+
+        def interrupt(fd: int) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(files, "sync_data", interrupt)
+        with pytest.raises(StonelogError, match="KeyboardInterrupt"):
+            append(store)
+    assert append(store) == 2
+    assert (seqs(store), store.durable_seq) == ([1, 2], 2)
+
+
+# Errors by real means
+
+
+def run(code: str, *given: object, wrap: tuple[str, ...] = ()) -> str:
+    """What a Python program with these arguments prints."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests/dev"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [*wrap, sys.executable, "-c", code, *map(str, given)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_F30_a_file_size_limit_is_disk_full(directory: Path) -> None:
+    """Under RLIMIT_FSIZE the kernel writes a part, then EFBIG: DiskFull, the file ends whole, smaller events go on."""
+    out = run(
+        "import resource, sys\n"
+        "from stonelog.filestore import DiskFull, Store\n"
+        "with Store.open(sys.argv[1]) as store:\n"
+        "    first = store.append(category='api', action='read')\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))\n"
+        "    try: store.append_many([dict(category='api', action='read', message='x' * 500)] * 20)\n"
+        "    except DiskFull as error: print('full', error)\n"
+        "    store.append(category='api', action='read')\n"
+        "    print([event.seq for event in store.read()], open(first.file, 'rb').read().count(b'\\n'))\n",
+        directory,
+    )
+    assert "full " in out
+    assert out.endswith("[1, 2] 2\n")
+
+
+def test_F29_a_full_file_system_is_disk_full_until_there_is_space(tmp_path: Path) -> None:
+    """On a real file system of 64 KiB: DiskFull, reading works, nothing is half there, and with space it goes on."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("needs root and a mount of tmpfs")
+    try:
+        ballast = place / "ballast"
+        with Store.open(place / "data") as store:
+            append(store)
+            ballast.write_bytes(bytes(20_000))
+            written = 1
+            with pytest.raises(DiskFull):
+                for _ in range(100):
+                    store.append(EVENT, message="x" * 5000)
+                    written += 1
+            assert seqs(store) == list(range(1, written + 1))
+            ballast.unlink()
+            assert append(store) == written + 1
+        with Store.open(place / "data") as store:
+            assert not store.recovered
+            assert len(seqs(store)) == written + 1
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_F41_a_directory_that_may_not_be_written_to_is_a_clear_error(tmp_path: Path) -> None:
+    """Without the right to write, opening and appending are StoreReadOnly with the reason, and reading goes on."""
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("root needs setpriv to give up its rights")
+    directory = tmp_path / "data"
+    with Store.open(directory) as store:
+        append(store)
+    readable = [tmp_path, *tmp_path.parents]
+    if os.geteuid() == 0 and not all(path.stat().st_mode & 0o001 for path in readable[3:]):
+        pytest.skip("the temporary directory lies where only root gets to")
+    modes = {path: path.stat().st_mode for path in readable[:3]}
+    for path in readable[:3]:
+        path.chmod(0o755)
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    wrap = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups") if os.geteuid() == 0 else ()
+    try:
+        out = run(
+            "import sys\n"
+            "from stonelog.filestore import Reader, Store, StoreReadOnly\n"
+            "try: Store.open(sys.argv[1])\n"
+            "except StoreReadOnly as error: print(error)\n"
+            "print([event.seq for event in Reader(sys.argv[1]).read()])\n",
+            directory,
+            wrap=wrap,
+        )
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+    assert re.fullmatch(r".*: Permission denied; the store can be read with Reader or Index.*\n\[1\]\n", out), out
+
+
+# Threads
+
+
+def test_the_committer_starts_with_the_first_append_and_ends_with_close(directory: Path) -> None:
+    """Opening and reading start no thread; writing has one, however many callers; closing leaves none."""
+    before = set(threading.enumerate())
+    store = Store.open(directory)
+    list(store.read())
+    assert set(threading.enumerate()) == before
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(lambda _: append(store), range(40))) == list(range(1, 41))
+    new = [thread.name for thread in set(threading.enumerate()) - before]
+    assert new == ["stonelog-committer"]
+    store.close()
+    assert set(threading.enumerate()) == before
+
+
+def test_what_was_submitted_before_close_is_answered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing waits until everyone who was in the queue has a receipt; whoever comes after is refused."""
+    gate = Gate("sync_data", monkeypatch)
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(append, store)
+        gate.reached.wait()
+        rest = queue_up(store, pool, 4)
+        closing = pool.submit(store.close)
+        gate.open.set()
+        closing.result()
+        assert sorted([first.result(), *(int(str(result(each))) for each in rest)]) == [1, 2, 3, 4, 5]
+    for attempt in (lambda: append(store), store.roll):
+        with pytest.raises(StoreReadOnly, match="the store is closed"):
+            attempt()
+
+
+def test_a_roll_waits_its_turn_in_the_queue(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A roll among appends is answered, as are all of them, and closing at the same time does not leave it hanging."""
+    gate = Gate("sync_data", monkeypatch)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(append, store)
+        gate.reached.wait()
+        before = queue_up(store, pool, 2)
+        roll = pool.submit(store.roll)
+        closing = pool.submit(store.close)
+        gate.open.set()
+        assert isinstance(result(roll), StoreReadOnly | None)
+        closing.result()
+        assert sorted([first.result(), *(int(str(result(each))) for each in before)]) == [1, 2, 3]
+
+
+def test_a_batch_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W6: what queued up is written in pieces of a bounded number of events."""
+    monkeypatch.setattr(writer, "_BATCH_EVENTS", 3)
+    gate = Gate("sync_data", monkeypatch)
+    writes: list[int] = []
+    real = files.write_all
+    monkeypatch.setattr(files, "write_all", lambda fd, data: (writes.append(data.count(b"\n")), real(fd, data))[1])
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(append, store)
+        gate.reached.wait()
+        rest = queue_up(store, pool, 8)
+        gate.open.set()
+        assert sorted([first.result(), *(int(str(result(each))) for each in rest)]) == list(range(1, 10))
+    assert writes == [1, 3, 3, 2]
