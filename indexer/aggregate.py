@@ -30,7 +30,7 @@ def _getter(name: str) -> Callable[[dict[str, Any]], Iterable[FacetValue]]:
     """Reads the distinct values of a field from a line's fields. Raises QueryError for an unknown field."""
     kind = kind_of(name)
     if kind is None or name == "metadata":
-        raise QueryError(f"{name}: there is no such field to count by", 0, f"did you mean {nearest_field(name)}?")
+        raise QueryError(f"{name}: there is no such field to count by", suggestion=nearest_field(name))
     if kind == "metadata":
         path = name.removeprefix("metadata.")
         return lambda fields: set(map(json_text, leaves_at(fields.get("metadata"), path)))
@@ -45,6 +45,8 @@ def _ranked(counts: Counter[FacetValue], limit: int) -> list[tuple[FacetValue, i
 
 def facets(view: View, question: Question, names: Sequence[str], limit: int) -> dict[str, list[tuple[FacetValue, int]]]:
     """The `limit` most frequent values of each field with their counts, highest first, then by value."""
+    if limit < 1:
+        raise QueryError(f"limit {limit}: at least one value of each field is given", suggestion="10")
     getters = {name: _getter(name) for name in names}
     counts: dict[str, Counter[FacetValue]] = {name: Counter() for name in names}
     from_vocabulary = {}
@@ -78,7 +80,7 @@ def _vocabulary(view: View, name: str) -> dict[FacetValue, int] | None:
         value = decode_field(name, term)
         if value is None:
             return None
-        counts[value] = number
+        counts[value] = counts.get(value, 0) + number  # a text and a number that it writes have a term each
     return counts
 
 
@@ -115,8 +117,7 @@ def _all_buckets(found: Iterable[int], step: int) -> range:
     if present[-1] - present[0] >= _MOST_BUCKETS:
         raise QueryError(
             f"a histogram of {present[-1] - present[0] + 1:,} steps; at most {_MOST_BUCKETS:,} are made",
-            0,
-            "take a longer step, or narrow the time with since and until",
+            suggestion="a longer step, or narrow the time with since and until",
         )
     return range(present[0], present[-1] + 1)
 

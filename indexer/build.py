@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
@@ -11,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from stonelog.filestore import Line, Reader, StoreLock, StoreLocked, loads, stamp
+from stonelog.filestore import MAX_LINE, Line, Reader, StoreLock, StoreLocked, loads, stamp
 
 from .errors import IndexUnavailable
-from .schema import connect_writer, index_file, remove_index
+from .schema import connect_writer, identity, index_file, remove_index
 from .terms import event_terms
 
 __all__ = ["Builder", "Position", "microseconds", "read_position", "stands"]
@@ -22,6 +23,10 @@ __all__ = ["Builder", "Position", "microseconds", "read_position", "stands"]
 _BATCH: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+_DISK_TROUBLE: Final = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}
+)
 
 log = logging.getLogger("stonelog")
 
@@ -50,21 +55,34 @@ def microseconds(time: str) -> int:
 
 
 def read_position(connection: sqlite3.Connection) -> Position:
-    """What the index covers; NOWHERE in a new one."""
+    """What the index covers; NOWHERE in a new one. Raises sqlite3.Error."""
     row = connection.execute("SELECT segment, offset, length, seq, hash FROM position WHERE id = 1").fetchone()
-    return Position(*row) if row else NOWHERE
+    if row is None:
+        return NOWHERE
+    if tuple(map(type, row)) != (str, int, int, int, str):
+        raise sqlite3.DatabaseError("the position is not readable")
+    return Position(*row)
 
 
-def stands(reader: Reader, position: Position) -> bool:
-    """Whether the files still hold the line that the index ends with: if not, it tells of lines that are gone."""
+def stands(reader: Reader, connection: sqlite3.Connection, position: Position) -> bool:
+    """Whether the files still hold the line that the index ends with, and every segment that it knows is there.
+
+    If not, it tells of lines that are gone. Raises sqlite3.Error.
+    """
     if position.seq == 0:
         return True
+    if not 0 < position.length <= MAX_LINE:
+        return False
     try:
         with reader.fetcher() as fetch:
             found = stamp(fetch(position.segment, position.offset, position.length))
-    except (OSError, ValueError):
+        with os.scandir(reader.directory / "events") as entries:
+            there = {entry.name for entry in entries}
+    except (OSError, ValueError, OverflowError):
         return False
-    return found is not None and found.seq == position.seq and found.hash.decode() == position.hash
+    if found is None or found.seq != position.seq or found.hash.decode() != position.hash:
+        return False
+    return all(name in there for (name,) in connection.execute("SELECT name FROM segments"))
 
 
 class Builder:
@@ -76,7 +94,7 @@ class Builder:
         self._lock_path = self._reader.directory / "index.lock"
         self._lock_seconds = lock_seconds
         self._connection: sqlite3.Connection | None = None
-        self._inode = (0, 0)
+        self._files: tuple[tuple[int, int] | None, ...] = ()
         self._turn = threading.Lock()
 
     def catch_up(
@@ -85,7 +103,7 @@ class Builder:
         """The index covers what was in the files when this was called (less, if `stop` was set); gives its last `seq`.
 
         `progress` is told how many bytes are done and how many there are. An index that cannot be used is built anew.
-        Raises IndexUnavailable when another process keeps the lock, OSError.
+        Raises IndexUnavailable when another process keeps the lock, or the index cannot be written.
         """
         return self._locked(False, progress, stop)
 
@@ -115,13 +133,15 @@ class Builder:
                         self._discard("asked to")
                     try:
                         return self._fill(progress, stop)
-                    except sqlite3.DatabaseError as error:
+                    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a damaged error message
                         if _disk_trouble(error):
-                            raise IndexUnavailable(f"{self._path}: {error}") from error
+                            raise
                         self._discard(str(error))
-                        return self._fill(progress, stop)
+                    return self._fill(progress, stop)
             except StoreLocked as error:
                 raise IndexUnavailable(f"{self._path}: another process is indexing this store") from error
+            except (sqlite3.Error, OSError) as error:
+                raise IndexUnavailable(f"{self._path}: {error}") from error
             finally:
                 lock.close()
 
@@ -131,26 +151,24 @@ class Builder:
         remove_index(self._path)
 
     def _open(self) -> sqlite3.Connection:
-        """The connection to the file that is at the path now: somebody may have removed it."""
-        if self._connection is not None:
-            try:
-                there = self._path.stat()
-            except FileNotFoundError:
-                there = None
-            if there is None or (there.st_dev, there.st_ino) != self._inode:
-                self._close()
-                remove_index(self._path)  # a -wal left behind would be taken for the new file's
+        """The connection to the files that are there now: somebody may have removed one, or another indexer all."""
+        if self._connection is not None and (there := identity(self._path)) != self._files:
+            remnant = any(file is not None and file in self._files for file in there)
+            self._close()
+            if remnant:
+                self._discard("a part of it was removed")
         if self._connection is None:
             self._connection = connect_writer(self._path)
-            here = self._path.stat()
-            self._inode = (here.st_dev, here.st_ino)
-            if not stands(self._reader, read_position(self._connection)):
-                self._discard("the files no longer hold the line it ends with")
-                return self._open()
+            read_position(self._connection)  # from the first reading on the -wal and -shm are there
+            self._files = identity(self._path)
         return self._connection
 
     def _fill(self, progress: Callable[[int, int], object] | None, stop: threading.Event | None) -> int:
-        position = read_position(self._open())
+        connection = self._open()
+        position = read_position(connection)
+        if not stands(self._reader, connection, position):
+            self._discard("the files no longer hold what it tells of")
+            return self._fill(progress, stop)
         segments = self._reader.segments()
         total = max(sum(segment.size for segment in segments), 1)
         before = itertools.takewhile(lambda segment: segment.name != position.segment, segments if position.seq else [])
@@ -205,7 +223,6 @@ def _segment_ids(connection: sqlite3.Connection, names: Iterable[str]) -> dict[s
     return ids
 
 
-def _disk_trouble(error: sqlite3.DatabaseError) -> bool:
-    """Whether building anew could not help: no space, no permission, somebody else writing."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY)
+def _disk_trouble(error: Exception) -> bool:
+    """Whether building anew could not help: no space, no permission, no descriptor left, somebody else writing."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_TROUBLE

@@ -36,7 +36,7 @@ def write_cursor(cursor: Cursor, key: str) -> str:
 
 def read_cursor(text: str, key: str) -> Cursor:
     """The cursor in the text. Raises QueryError if it is none, or was made for another question."""
-    bad = QueryError("the cursor is not one that a page gave", 0, "start again without a cursor")
+    bad = QueryError("the cursor is not one that a page gave", suggestion="again without a cursor")
     if len(text) > _LONGEST:
         raise bad
     try:
@@ -44,9 +44,9 @@ def read_cursor(text: str, key: str) -> Cursor:
         seq, since, until = fields["p"]
     except (binascii.Error, ValueError, KeyError, TypeError):
         raise bad from None
-    numbers = isinstance(seq, int) and all(bound is None or isinstance(bound, int) for bound in (since, until))
-    if not numbers or not 0 < seq < 2**53:
+    bounds = [bound for bound in (since, until) if bound is not None]
+    if type(seq) is not int or not 0 < seq < 2**53 or any(type(b) is not int or abs(b) >= 2**62 for b in bounds):
         raise bad
     if fields.get("k") != key:
-        raise QueryError("the cursor belongs to another filter or order", 0, "start again without a cursor")
+        raise QueryError("the cursor belongs to another filter or order", suggestion="again without a cursor")
     return Cursor(seq, since, until)

@@ -8,13 +8,15 @@ __all__ = ["IndexUnavailable", "QueryError"]
 
 
 class QueryError(StonelogError):
-    """A query, or a time given beside it, cannot be understood: `position` (0 is the first character) says where,
-    `suggestion` what could stand there instead (it may be empty)."""
+    """A question cannot be understood. `position` says where in the query (0 is the first character); it is None if
+    the fault is not in the query but in what was given beside it, such as a time, a step or a cursor. `suggestion`
+    says what could stand there instead (it may be empty)."""
 
-    def __init__(self, message: str, position: int = 0, suggestion: str = "") -> None:
+    def __init__(self, message: str, position: int | None = None, suggestion: str = "") -> None:
         self.position = position
         self.suggestion = suggestion
-        super().__init__(f"{message} (at character {position + 1})", hint=f"try {suggestion}" if suggestion else "")
+        where = "" if position is None else f" (at character {position + 1})"
+        super().__init__(f"{message}{where}", hint=f"try {suggestion}" if suggestion else "")
 
 
 class IndexUnavailable(StonelogError):

@@ -19,12 +19,12 @@ __all__ = [
     "SEARCHED",
     "SEVERITY",
     "Kind",
-    "Path",
     "address_of",
     "json_text",
     "kind_of",
     "leaves_at",
     "leaves_below",
+    "leaves_from",
     "nearest_field",
     "number_of",
     "searched_texts",
@@ -145,45 +145,54 @@ def json_text(value: object) -> str:
     return orjson.dumps(value).decode() if isinstance(value, float) else str(value)
 
 
-def leaves_below(value: Any) -> Iterator[object]:
+def leaves_below(value: Any) -> list[object]:
     """Every leaf in a JSON value that is not null."""
+    leaves: list[object] = []
+    _collect(value, leaves)
+    return leaves
+
+
+def _collect(value: Any, leaves: list[object]) -> None:
     if isinstance(value, dict):
         for item in value.values():
-            yield from leaves_below(item)
+            _collect(item, leaves)
     elif isinstance(value, list):
         for item in value:
-            yield from leaves_below(item)
+            _collect(item, leaves)
     elif value is not None:
-        yield value
-
-
-class Path:
-    """A path in metadata. Keys may hold dots themselves, so each dot may be one of a key or one between keys."""
-
-    __slots__ = ("splits", "whole")
-
-    def __init__(self, text: str) -> None:
-        self.whole = text
-        self.splits = [(text[:at], text[at + 1 :]) for at, char in enumerate(text) if char == "."]
+        leaves.append(value)
 
 
 @lru_cache(maxsize=1024)
-def _path(text: str) -> Path:
-    return Path(text)
+def _splits(path: str) -> list[tuple[str, str]]:
+    """The path at each of its dots: keys may hold dots themselves, so that each may part two keys or stand in one."""
+    return [(path[:at], path[at + 1 :]) for at, char in enumerate(path) if char == "."]
 
 
-def leaves_at(value: Any, path: str, *, below: bool = False) -> Iterator[object]:
-    """The leaves that are not null at the path; with `below` also those further down. Lists are looked through."""
+def leaves_at(value: Any, path: str) -> Iterator[object]:
+    """The leaves that are not null at the path: the keys that lead there, joined by dots. Lists are looked through."""
     if isinstance(value, list):
         for item in value:
-            yield from leaves_at(item, path, below=below)
+            yield from leaves_at(item, path)
     elif isinstance(value, dict):
-        found = value.get(path)
-        if found is not None:
-            yield from leaves_below(found) if below else _leaves_here(found)
-        for key, rest in _path(path).splits:
+        if path in value:
+            yield from _leaves_here(value[path])
+        for key, rest in _splits(path):
             if key in value:
-                yield from leaves_at(value[key], rest, below=below)
+                yield from leaves_at(value[key], rest)
+
+
+def leaves_from(value: Any, path: str) -> Iterator[object]:
+    """The leaves that are not null at the path or below it: those whose own path goes on from it."""
+    if isinstance(value, list):
+        for item in value:
+            yield from leaves_from(item, path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key == path or key.startswith(f"{path}."):
+                yield from leaves_below(item)
+            elif path.startswith(f"{key}."):
+                yield from leaves_from(item, path[len(key) + 1 :])
 
 
 def _leaves_here(value: Any) -> Iterator[object]:

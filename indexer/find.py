@@ -22,7 +22,7 @@ def find_event(reader: Reader, key: int | str) -> Line | None:
     if text.isdecimal() and text.isascii():
         return reader.get(int(text)) if len(text) <= 16 else None
     if not _ID.fullmatch(text):
-        raise QueryError(f"{text[:60]!r} is neither a seq nor an id", 0, "a seq is a number, an id a UUID of version 7")
+        raise QueryError(f"{text[:60]!r} is neither a seq nor an id", suggestion="17, or a UUID of version 7")
     return _by_id(reader, text)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from stonelog.filestore import Event, Reader
 
@@ -57,15 +57,31 @@ class IndexStatus:
     """`ok`, `behind`, `absent`, or `unusable: ` and why."""
 
 
+_DAMAGE: Final = (IndexUnavailable, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
+"""What comes of reading an index that was damaged: anything may stand in it."""
+
+
+def _marks(path: Path) -> tuple[int, int, bool]:
+    """What changes when somebody begins to write the index."""
+    there = path.stat()
+    return there.st_mtime_ns, there.st_size, path.with_name(path.name + "-wal").exists()
+
+
 class _Handle:
     """One connection and the open segments; used by one thread at a time."""
 
     def __init__(self, reader: Reader, path: Path) -> None:
         there = path.stat()
         self.inode = (there.st_dev, there.st_ino)
-        self.connection = connect_reader(path)
+        self._path = path
+        before = _marks(path)
+        self.connection, alone = connect_reader(path)
+        self._alone = before if alone else None
         self.fetch = reader.fetcher()
-        self.checked = NOWHERE
+
+    def current(self) -> bool:
+        """Whether it can be believed: opened as a file that nobody writes, it cannot see that somebody does."""
+        return self._alone is None or self._alone == _marks(self._path)
 
     def close(self) -> None:
         self.connection.close()
@@ -113,9 +129,11 @@ class Index:
         `since` and `until` bound the time of the events: the first is within, the second without. Raises QueryError.
         """
         if not 1 <= limit <= 1000:
-            raise QueryError(f"limit {limit}: from 1 to 1000 events are given at a time", 0, "use the cursor for more")
+            raise QueryError(
+                f"limit {limit}: from 1 to 1000 events are given at a time", suggestion="the cursor for more"
+            )
         if order not in ("asc", "desc"):
-            raise QueryError(f"order {order!r}: either desc (newest first) or asc", 0, "leave it out for newest first")
+            raise QueryError(f"order {order!r}: either desc (newest first) or asc", suggestion="desc")
         key = filter_key(q, since, until, order)
         question = ask(q, since, until)
         above, below = 0, None
@@ -187,9 +205,16 @@ class Index:
         """How the index stands to the files now."""
         position, state = NOWHERE, "absent"
         if self._path.exists():
-            with self._view(self._scan) as view:
-                position = view.position
-                state = f"unusable: {self._trouble}" if view.connection is None else "ok"
+            try:
+                with self._view(self._scan) as view:
+                    position = view.position
+                    if view.connection is not None:
+                        state = "ok"
+                    elif self._trouble:
+                        state = f"unusable: {self._trouble}"
+            except _DAMAGE as error:
+                self._doubt(str(error))
+                state = f"unusable: {error}"
         segments = self._reader.segments()
         names = [segment.name for segment in segments]
         covered = names.index(position.segment) if position.segment in names else -1
@@ -223,7 +248,7 @@ class Index:
             try:
                 with self._view(False) as view:
                     return question(view)
-            except (sqlite3.Error, IndexUnavailable) as error:
+            except _DAMAGE as error:
                 self._doubt(str(error))
         with self._view(True) as view:
             return question(view)
@@ -248,7 +273,10 @@ class Index:
                 yield View(self._reader, handle.fetch, None, NOWHERE)
                 return
             yield View(self._reader, handle.fetch, handle.connection, position)
+            if not handle.current():
+                raise IndexUnavailable("somebody began to write it meanwhile")
             good = True
+            self._trouble = ""
         finally:
             if good:
                 handle.connection.execute("ROLLBACK")
@@ -260,12 +288,10 @@ class Index:
     def _checked(self, handle: _Handle) -> Position | None:
         """The position, if the files still hold its line: an index that tells of lost lines is not believed."""
         position = read_position(handle.connection)
-        if position != handle.checked:
-            if not stands(self._reader, position):
-                self._doubt("the files no longer hold the line it ends with")
-                return None
-            handle.checked = position
-        return position
+        if stands(self._reader, handle.connection, position):
+            return position
+        self._doubt("the files no longer hold what it tells of")
+        return None
 
     def _borrow(self) -> _Handle | None:
         """A handle on the index file that is there now, None if there is none that can be used."""
@@ -276,10 +302,11 @@ class Index:
                     handle = self._idle.pop() if self._idle else None
                 if handle is None:
                     return _Handle(self._reader, self._path)
-                if handle.inode == (there.st_dev, there.st_ino):
+                if handle.inode == (there.st_dev, there.st_ino) and handle.current():
                     return handle
                 handle.close()
         except FileNotFoundError:
+            self._trouble = ""
             return None
         except (sqlite3.Error, OSError) as error:
             self._doubt(str(error))

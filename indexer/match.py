@@ -18,6 +18,7 @@ from .fields import (
     kind_of,
     leaves_at,
     leaves_below,
+    leaves_from,
     number_of,
     searched_texts,
 )
@@ -152,7 +153,7 @@ def _exists(field: str) -> _Test:
     path = field.removeprefix("metadata.")
     if path == field:
         return _field(field, lambda value: True)
-    return lambda subject: any(True for _ in leaves_at(subject.event.get("metadata"), path, below=True))
+    return lambda subject: any(True for _ in leaves_from(subject.event.get("metadata"), path))
 
 
 def _anywhere(text: str, prefix: bool) -> _Test:

@@ -43,7 +43,7 @@ _FEW: Final = {"status_code": range(100, 600), "risk_score": range(101)}
 _NUMBER_STARTS: Final = ("", *"-0123456789")
 """What the text of a number may begin with, or may not be said to begin with."""
 _PREFIXES: Final = 2048
-"""About how many prefixes the ranges of one plan may take together."""
+"""About how many terms the ranges and patterns of one plan may take together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Plan:
 
 def plan(node: Node) -> Plan:
     """The plan of a filter tree. It holds quoted terms only, so that no text of a query is ever FTS5 syntax."""
-    ranges = sum(isinstance(leaf, Range | Cidr) for leaf in leaves(node))
+    ranges = sum(isinstance(leaf, Range | Cidr | Wildcard) for leaf in leaves(node))
     part = _part(node, False, max(_PREFIXES // max(ranges, 1), 16))
     if part.expression is None:
         return Plan("all" if part.negative else "none", "", part.exact)
@@ -99,7 +99,8 @@ def _leaf(node: Node, limit: int) -> Part:
             digits = ADDRESS_DIGITS[network.version]
             bounds = int(network.network_address), int(network.broadcast_address)
             return _keys(field, str(network.version), *bounds, digits, limit)
-    raise AssertionError(node)
+        case And() | Or() | Not():
+            return _part(node, False, limit)
 
 
 def _is(term: str) -> Part:
@@ -186,8 +187,9 @@ def _wildcard(field: str, parts: tuple[str, ...], limit: int) -> Part:
     matches = like(parts)
     if kind == "level":
         return any_of([_is(field_term(field, level)) for level in SEVERITY if matches(level)])
-    if field in _FEW:
-        return any_of([_number(field, number) for number in _FEW[field] if matches(number)])
+    numbers = [number for number in _FEW.get(field, ()) if matches(number)]
+    if field in _FEW and len(numbers) <= limit:
+        return any_of([_number(field, number) for number in numbers])
     if kind in ("text", "int", "float", "address"):
         return _loosely(_exists(field))
     term, sure = prefix_term(field, parts[0])

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from .terms import TERMS_VERSION
 
-__all__ = ["SCHEMA_VERSION", "TOKENIZER", "connect_reader", "connect_writer", "index_file", "remove_index"]
+__all__ = ["SCHEMA_VERSION", "TOKENIZER", "connect_reader", "connect_writer", "identity", "index_file", "remove_index"]
 
 SCHEMA_VERSION: Final = crc32(f"1/{TERMS_VERSION}".encode()) >> 1 | 1
 """In the file's user_version (31 bits, not 0): a file with other tables or terms is thrown away and built anew."""
@@ -27,12 +27,27 @@ def index_file(directory: Path) -> Path:
     return directory / "index" / "events.sqlite"
 
 
+def identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Which files are at the places of the index and of its -wal and -shm now: device and inode, None for no file."""
+    found: list[tuple[int, int] | None] = []
+    for suffix in _SUFFIXES:
+        try:
+            there = path.with_name(path.name + suffix).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            found.append(None)
+        else:
+            found.append((there.st_dev, there.st_ino))
+    return tuple(found)
+
+
 def connect_writer(path: Path) -> sqlite3.Connection:
     """A connection that writes; the file is made, 0600, with its tables, if it is not there.
 
     Raises sqlite3.Error for a file that is no index or of another version: the caller removes it.
     """
     path.parent.mkdir(mode=0o700, exist_ok=True)
+    if not path.exists():
+        remove_index(path)  # a -wal or -shm left behind would be taken for the new file's
     # SQLite would make the file with the umask's mode; its -wal and -shm take over the mode of the file.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
@@ -52,13 +67,14 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write; works on a read-only directory too if the index was closed there.
+def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection that cannot write, and whether it takes the file for one that nobody writes meanwhile.
 
-    Raises sqlite3.Error if there is no usable index.
+    That is so in a read-only directory where the index was closed; who can write there may begin to at any time.
+    Raises FileNotFoundError if there is none (yet), sqlite3.Error if it cannot be used.
     """
-    wal = path.with_name(path.name + "-wal")
-    mode = "mode=ro" if os.access(path.parent, os.W_OK) or wal.exists() else "mode=ro&immutable=1"
+    alone = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+    mode = "mode=ro&immutable=1" if alone else "mode=ro"
     connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA query_only = ON")
@@ -69,7 +85,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, alone
 
 
 def remove_index(path: Path) -> None:
@@ -80,6 +96,8 @@ def remove_index(path: Path) -> None:
 
 
 def _expect(version: int) -> None:
+    if version == 0:
+        raise FileNotFoundError("the index is being made")
     if version != SCHEMA_VERSION:
         raise sqlite3.DatabaseError(f"index of version {version}, expected {SCHEMA_VERSION}")
 

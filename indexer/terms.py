@@ -15,14 +15,18 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 from math import copysign
+from socket import AF_INET, inet_pton
 from typing import Any, Final
 from unicodedata import unidata_version
 
-from .fields import address_of, json_text, kind_of, searched_texts
+from stonelog.filestore import FIELDS
+
+from .fields import SEARCHED, address_of, json_text, kind_of
 from .tree import Address
 from .words import words_of
 
@@ -60,7 +64,6 @@ NUMBER_DIGITS: Final = 16
 ADDRESS_DIGITS: Final = {4: 8, 6: 32}
 """The hexadecimal digits of a key, by the family of the address."""
 
-_TEXTS: Final = ("message", "user_agent", "error_message", "stack_trace")
 _LONGEST: Final = 120
 """A longer value or word is cut: its term tells equality by a hash, and cannot be read back."""
 _HEAD: Final = 100
@@ -192,7 +195,10 @@ def _number_term(field: str, value: int | float) -> str:
 @lru_cache(maxsize=65_536)
 def address_term(field: str, text: str) -> str:
     """The term of an address; of a text that is none, as older versions may have let through, its whole value."""
-    address = address_of(text)
+    try:
+        return f"{_name(field)}<4{inet_pton(AF_INET, text).hex()}"
+    except OSError:
+        address = address_of(text)
     if address is None:
         return field_term(field, text)
     scope = getattr(address, "scope_id", None)
@@ -201,50 +207,61 @@ def address_term(field: str, text: str) -> str:
 
 def event_terms(event: dict[str, Any]) -> set[str]:
     """Everything under which the index finds the event, given the fields of its line."""
-    terms = words_of(searched_texts(event))
-    if any(len(word) > _LONGEST for word in terms):
-        terms = set(map(word_term, terms))
+    texts: list[str] = []
+    terms: set[str] = set()
     for field, value in event.items():
-        make = _MAKERS.get(field)
-        if make is not None:
-            terms.add(make(field, value))
+        if field in _MAKERS:
+            terms.add(_MAKERS[field](field, value))
+            if field in _SEARCHED:
+                texts.append(value)
         elif field == "metadata":
-            _add_leaves(terms, "metadata", value)
+            _add_leaves(terms, texts, value)
         elif field in _LISTS:
-            terms.update(field_term(field, element) for element in value)
+            terms.update([field_term(field, element) for element in value])
+            if field == "tags":
+                texts += value
+    terms |= _word_terms(texts)
     if "stack_trace" in event:
-        terms.update(scoped_word("stack_trace", word_term(word)) for word in words_of([event["stack_trace"]]))
+        terms.update(scoped_word("stack_trace", term) for term in _word_terms([event["stack_trace"]]))
     return terms
 
 
-def _add_leaves(terms: set[str], path: str, value: Any) -> None:
-    numbers: list[tuple[str, int | float]] = []
-    _walk(terms, numbers, path, value)
-    for field, number in numbers:
-        terms.add(_number_term(field, number))
-        # A text beside it that writes the same number would count the event twice among the values of the field.
-        terms.discard(field_term(field, json_text(number)))
+def _word_terms(texts: list[str]) -> set[str]:
+    words = words_of(texts)
+    return words if max(map(len, words), default=0) <= _LONGEST else set(map(word_term, words))
 
 
-def _walk(terms: set[str], numbers: list[tuple[str, int | float]], path: str, value: Any) -> None:
+def _add_leaves(terms: set[str], texts: list[str], metadata: Any) -> None:
+    numbers: list[tuple[str, str]] = []
+    _walk(terms, texts, numbers, "metadata", metadata)
+    for field, text in numbers:
+        # A text beside a number that it writes would count the event twice among the values of the field.
+        terms.discard(field_term(field, text))
+
+
+def _walk(terms: set[str], texts: list[str], numbers: list[tuple[str, str]], path: str, value: Any) -> None:
+    """Adds the terms and the texts of the leaves at and below the path."""
     if isinstance(value, str):
         terms.add(field_term(path, value))
+        texts.append(value)
     elif isinstance(value, dict):
         for key, item in value.items():
-            _walk(terms, numbers, f"{path}.{key}", item)
+            _walk(terms, texts, numbers, f"{path}.{key}", item)
     elif isinstance(value, list):
         for item in value:
-            _walk(terms, numbers, path, item)
-    elif value is True or value is False:
-        terms.add(field_term(path, "true" if value else "false"))
+            _walk(terms, texts, numbers, path, item)
     elif value is not None:
-        numbers.append((path, value))
+        text = json_text(value)
+        texts.append(text)
+        if value is True or value is False:
+            terms.add(field_term(path, text))
+        else:
+            terms.add(_number_term(path, value))
+            numbers.append((path, text))
 
 
-def _makers() -> dict[str, Any]:
-    from stonelog.filestore import FIELDS
-
-    by_kind = {
+def _makers() -> dict[str, Callable[[str, Any], str]]:
+    by_kind: dict[str, Callable[[str, Any], str]] = {
         "text": lambda field, value: presence_term(field),
         "int": _number_term,
         "float": _number_term,
@@ -252,15 +269,13 @@ def _makers() -> dict[str, Any]:
         "string": field_term,
         "level": field_term,
     }
-    return {
-        field: by_kind[kind]
-        for field in FIELDS
-        if field not in UNINDEXED and (kind := kind_of(field)) is not None and kind in by_kind
-    }
+    kinds = {field: kind_of(field) or "" for field in FIELDS if field not in UNINDEXED}
+    return {field: by_kind[kind] for field, kind in kinds.items() if kind in by_kind}
 
 
 _MAKERS: Final = _makers()
-_LISTS: Final = frozenset({"tags", "risk_reasons", "redacted"})
+_SEARCHED: Final = frozenset(SEARCHED)
+_LISTS: Final = frozenset(field for field in FIELDS if kind_of(field) == "list")
 
 
 def field_bounds(field: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from stonelog.filestore import Fetcher, Line, Reader, loads, stamp
+from stonelog.filestore import MAX_LINE, Fetcher, Line, Reader, loads, stamp
 
 from .build import Position
 from .errors import IndexUnavailable
@@ -23,6 +23,8 @@ __all__ = ["Found", "Order", "Question", "View", "ask"]
 Order = Literal["desc", "asc"]
 
 _POINTERS: Final = "events.seq, segments.name, events.offset, events.length"
+_LONGEST_STEP: Final = 2**62
+"""Microseconds: longer than all time there is, and still a number to SQLite."""
 
 
 class Found(NamedTuple):
@@ -85,7 +87,7 @@ class View:
     ) -> Iterator[Found]:
         """The answers with a `seq` between `above` and `below`, both outside, by `seq`; about `limit` are wanted.
 
-        Raises sqlite3.Error or IndexUnavailable when the index turns out not to fit the files.
+        Raises IndexUnavailable, sqlite3.Error, OSError, ValueError or TypeError when the index does not fit the files.
         """
         if order == "asc":
             yield from self._indexed(question, order, above, below)
@@ -115,7 +117,8 @@ class View:
         if self.connection is None or not question.plan.exact:
             return None
         sql, values = self._select("(events.time - ?) / ?, count(*)", question, 0, None)
-        return dict(self.connection.execute(f"{sql} GROUP BY 1", [origin, step, *values]))
+        width = min(step, _LONGEST_STEP)
+        return dict(self.connection.execute(f"{sql} GROUP BY 1", [origin, width, *values]))
 
     def tail(self, question: Question) -> Iterator[Found]:
         """The answers among the lines that the index does not cover."""
@@ -143,6 +146,8 @@ class View:
         key = "terms.rowid" if question.plan.kind == "match" else "events.seq"
         matches = None if question.plan.exact else question.matches
         for seq, segment, offset, length in self.connection.execute(f"{sql} ORDER BY {key} {order}", values):
+            if not 0 < length <= MAX_LINE:
+                raise IndexUnavailable(f"{segment}: {length} bytes at {offset} are no line, as the index says")
             raw = self.fetch(segment, offset, length)
             mark = stamp(raw)
             if mark is None or mark.seq != seq:

@@ -28,7 +28,8 @@ _IOTA = "\x04"
 
 _BARRIER = "\0"
 """Stands between texts that are folded in one go. In a text itself it separates words, as a space does."""
-_ASCII: Final = _BARRIER + "".join(chr(code).lower() if chr(code).isalnum() else " " for code in range(1, 128))
+_ASCII: Final = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)
+_ASCII_JOINED: Final = b"\0" + _ASCII[1:]
 
 _RUN_SCRIPTS: Final = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -176,10 +177,15 @@ def _spaced(marked: str) -> str:
     return f" {' '.join(tokens)} " if tokens else ""
 
 
+def _folded(text: str, table: bytes) -> str:
+    # Bytes are translated several times as fast as text.
+    return text.encode().translate(table).decode("ascii")
+
+
 def _readings(text: str) -> tuple[str, ...]:
     """The one or two canonical forms of the text; none if it holds no token."""
     if text.isascii():
-        tokens = text.translate(_ASCII).replace(_BARRIER, " ").split()
+        tokens = _folded(text, _ASCII).split()
         return (f" {' '.join(tokens)} ",) if tokens else ()
     marked = text.translate(_TABLE)
     if not (_DROPPED in marked or _KEPT in marked or _IOTA in marked):
@@ -199,10 +205,13 @@ def canonical(text: str) -> str:
 
 
 def joined_form(texts: list[str]) -> str:
-    """The canonical forms of the texts, joined: `"".join(map(canonical, texts))`, but faster for plain ASCII."""
+    """The canonical forms of the texts, joined as `"".join(map(canonical, texts))` does, but faster for plain ASCII.
+
+    More than two spaces may stand where forms meet.
+    """
     joined = _BARRIER.join(texts)
     if joined.isascii() and joined.count(_BARRIER) == len(texts) - 1:
-        tokens = joined.translate(_ASCII).replace(_BARRIER, f" {_BARRIER} ").split()
+        tokens = _folded(joined, _ASCII_JOINED).replace(_BARRIER, f" {_BARRIER} ").split()
         form = f" {' '.join(tokens)} ".replace(_BARRIER, "")
         return form if form.strip() else ""
     return "".join(map(canonical, texts))
@@ -244,7 +253,7 @@ def words_of(texts: list[str]) -> set[str]:
     """What the index holds of the texts: `words_in(joined_form(texts))`, but faster for plain ASCII."""
     joined = " ".join(texts)
     if joined.isascii():
-        return set(joined.translate(_ASCII).replace(_BARRIER, " ").split())
+        return set(_folded(joined, _ASCII).split())
     return words_in("".join(map(canonical, texts)))
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-
-from stonelog.filestore import StonelogError
 
 from .build import Builder
 
@@ -35,7 +32,8 @@ class Worker:
 
     def __init__(self, directory: str | Path, *, poll_seconds: float = 1.0) -> None:
         self._directory = Path(directory).absolute()
-        self._builder = Builder(self._directory)
+        # It tries again at the next wake anyway, and must not wait long for the lock when it is told to stop.
+        self._builder = Builder(self._directory, lock_seconds=0.5)
         self._poll_seconds = poll_seconds
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -70,10 +68,12 @@ class Worker:
         watch: Watch | None = None
         events = self._directory / "events"
         try:
-            while not self._stop.is_set():
+            while True:
+                self._wake.clear()  # before looking at `_stop`: the wake that `stop` gives is not lost
+                if self._stop.is_set():
+                    return
                 if watch is None and events.is_dir():
                     watch = Watch(events, self._wake.set)
-                self._wake.clear()
                 self._pass()
                 self._wake.wait(self._poll_seconds)
         finally:
@@ -84,7 +84,7 @@ class Worker:
         try:
             self._indexed_seq = self._builder.catch_up(stop=self._stop)
             self._error = ""
-        except (StonelogError, sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the next pass may do better)
             if str(error) != self._error:
                 log.warning("the index is not up to date, queries scan the files instead: %s", error)
             self._error = str(error)

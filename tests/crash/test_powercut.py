@@ -133,7 +133,7 @@ def killed(place: Path, scenario: Scenario, at: int) -> Disk:
 
 
 def check(state: State, root: Path) -> None:
-    """The promises: all that was acknowledged is there once, nothing is invented, order is dense, the next append works."""
+    """The promises: what was acknowledged is there once, nothing is invented, `seq` is dense, the next append works."""
     state.write_to(root)
     with Store.open(root / "store") as store:
         assert not store.recovered.faults, f"false alarm: {store.recovered.faults}"
@@ -202,8 +202,9 @@ def test_F13_kill_restart_append_then_cut(place: Path, scenario: Scenario) -> No
 PLANTED: dict[str, Callable[[str, str], bool]] = {
     "the directory is not synced": lambda call, name: call == "fsync_directory" and name.endswith("events"),
     "the event is acknowledged before the sync": lambda call, name: call == "fdatasync",
-    "the old segment is not synced before the next begins": lambda call, name: call == "fsync"
-    and name.endswith("23.jsonl"),
+    "the old segment is not synced before the next begins": lambda call, name: (
+        call == "fsync" and name.endswith("23.jsonl")
+    ),
 }
 
 
@@ -233,10 +234,9 @@ def test_F17_recovery_that_does_not_sync_is_found(place: Path) -> None:
             disk.revive()
             disk.skip = lambda call, name: call == "fsync" and name.endswith(".jsonl")
             disk.watch = True
-            with Store.open(directory) as store:
-                # Only the second segment is synced from here on: the first was read from the cache alone.
-                with freeze_time("2036-01-01"):
-                    add(disk, store, "after")
+            # Only the second segment is synced from here on: the first was read from the cache alone.
+            with Store.open(directory) as store, freeze_time("2036-01-01"):
+                add(disk, store, "after")
         disk.finish()
         shutil.rmtree(work)
         if broken(disk, place):

@@ -2,8 +2,7 @@
 
 `Disk` stands in for the `os` module within `filestore.files`, passes each call on to the real one, and keeps a model
 beside it: of each file its bytes on stable storage and the writes since the last sync, of each directory its names on
-stable storage and the changes since. Before every change it works out which states of the whole tree a power cut at this
-moment may leave:
+stable storage and the changes since. Before every change it works out which states of the tree a power cut may leave:
 
 - unsynced writes lost, kept, torn at a byte, a sector of them missing, the size grown without the data;
 - unsynced names lost or kept, in any combination (a rename is one change);

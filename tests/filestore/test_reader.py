@@ -352,7 +352,16 @@ def test_an_event_whose_write_fails_was_never_given(
         assert looked.wait(10)
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    take = files.lock
+
+    def lock(fd: int) -> bool:
+        taken = take(fd)
+        if threading.current_thread() is reader:
+            looked.set()
+        return taken
+
     monkeypatch.setattr(files, "write_all", full)
+    monkeypatch.setattr(files, "lock", lock)
     monkeypatch.setattr("stonelog.filestore.reader._SETTLE_SECONDS", 60.0)
     given: list[list[int | None]] = []
     errors: list[type[Exception]] = []
@@ -368,7 +377,6 @@ def test_an_event_whose_write_fails_was_never_given(
     writer.start()
     assert written.wait(10)
     reader.start()
-    looked.set()
     writer.join()
     reader.join()
     assert (given, errors) == ([[1]], [DiskFull])
