@@ -1,0 +1,136 @@
+"""The arguments and options that several commands share, and the index as a query command opens it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from .program import NOTHING, Problem
+from .terminal import Progress, is_terminal, show_warnings
+
+if TYPE_CHECKING:
+    from stonelog.indexer import Index
+
+__all__ = [
+    "directory_option",
+    "given_directory",
+    "nothing_found",
+    "opened_index",
+    "output_option",
+    "query_argument",
+    "root_directory_option",
+    "scan_option",
+    "store_option",
+    "window_options",
+]
+
+CATCH_UP_BYTES: Final = 4 * 1024 * 1024
+"""With more than this to scan, a query indexes first: the scan would cost each query what indexing costs once."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_HELP: Final = "The store.  [default: $STONELOG_DIR, else ./data]"
+
+
+def _given(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    if value == "":
+        raise click.BadParameter("a directory is expected, found nothing", context, parameter)
+    return None if value is None else Path(value)
+
+
+def given_directory(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    """The --dir of the command, else the one before the command, else None."""
+    own = _given(context, parameter, value)
+    return own if own is not None else context.find_root().params.get("directory")
+
+
+def _directory(context: click.Context, parameter: click.Parameter, value: str | None) -> Path:
+    given = given_directory(context, parameter, value)
+    if not context.resilient_parsing:
+        show_warnings()
+    return given if given is not None else Path(os.environ.get("STONELOG_DIR") or "data")
+
+
+def _store(context: click.Context, parameter: click.Parameter, value: str | None) -> Path:
+    directory = _directory(context, parameter, value)
+    if context.resilient_parsing or directory.is_dir():
+        return directory
+    what = "is not a directory" if directory.exists() else "does not exist"
+    raise Problem(f"there is no store at {directory}: it {what}; name one with --dir or $STONELOG_DIR")
+
+
+def _query(context: click.Context, parameter: click.Parameter, words: Sequence[str]) -> str:
+    query = " ".join(words)
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter(f"byte {error.start} is not UTF-8", context, parameter) from None
+    return query
+
+
+def root_directory_option(function: Function) -> Function:
+    """Before the command: the --dir that the command takes if it has none of its own."""
+    return click.option("--dir", "directory", metavar="DIR", callback=_given, help=_HELP)(function)
+
+
+def directory_option(function: Function) -> Function:
+    """The store's directory, which need not exist."""
+    return click.option("--dir", "directory", metavar="DIR", callback=_directory, help=_HELP)(function)
+
+
+def store_option(function: Function) -> Function:
+    """The store's directory, which must exist: asking makes nothing."""
+    return click.option("--dir", "directory", metavar="DIR", callback=_store, help=_HELP)(function)
+
+
+def query_argument(function: Function) -> Function:
+    """The query; several words are joined, none is every event."""
+    return click.argument("query", nargs=-1, callback=_query, metavar="[QUERY]")(function)
+
+
+def window_options(function: Function) -> Function:
+    """`since` and `until`: RFC 3339, a date, or a span back from now."""
+    until = click.option("-U", "--until", metavar="TIME", help="Only events before this time.")
+    since = click.option(
+        "-S", "--since", metavar="TIME", help="Only events from this time on: RFC 3339, a date, or a span such as 24h."
+    )
+    return since(until(function))
+
+
+def scan_option(function: Function) -> Function:
+    """Whether to leave the index alone and read the files."""
+    return click.option("--scan", is_flag=True, help="Read the files instead of the index.")(function)
+
+
+def output_option(
+    *choices: str, default: str | None = None, help: str = "The form of the output."
+) -> Callable[[Function], Function]:
+    """`-o`, one of the choices; None where the command decides by where the output goes."""
+    return click.option("-o", "--output", type=click.Choice(choices), default=default, show_default=True, help=help)
+
+
+@contextmanager
+def opened_index(directory: Path, *, scan: bool) -> Iterator[Index]:
+    """The index of the store; one that is far behind catches up first, unless another process is at it."""
+    from stonelog.indexer import Index, IndexUnavailable
+
+    with Index.open(directory, scan=scan) as index:
+        if not scan and index.status().behind_bytes > CATCH_UP_BYTES:
+            try:
+                with Progress("indexing") as progress:
+                    index.catch_up(progress)
+            except IndexUnavailable:
+                pass  # the query scans what is not indexed, which is slower and as right
+        yield index
+
+
+def nothing_found() -> int:
+    """The status for an answer that is empty; a person at a terminal is told."""
+    if is_terminal(sys.stderr):
+        sys.stderr.write("nothing found\n")
+    return NOTHING
