@@ -99,7 +99,8 @@ class Reader:
 
     def segments(self) -> list[Segment]:
         """The segments, oldest first."""
-        return [self._describe(name) for name in self._names()]
+        described = (self._describe(name) for name in self._names())
+        return [segment for segment in described if segment is not None]
 
     def lines(
         self,
@@ -193,9 +194,14 @@ class Reader:
     def _names(self) -> list[SegmentName]:
         return segment_names(files.list_names(self._layout.events))
 
-    def _describe(self, name: SegmentName) -> Segment:
+    def _describe(self, name: SegmentName) -> Segment | None:
         path = self._layout.segment(name)
-        return Segment(name.file, name.day, name.number, path, path.stat().st_size, self._first_seq(name))
+        try:
+            return Segment(name.file, name.day, name.number, path, path.stat().st_size, self._first_seq(name))
+        except (FileNotFoundError, StonelogError):
+            if path.exists():
+                raise
+            return None  # removed since the names were listed
 
     def _first_seq(self, name: SegmentName) -> int | None:
         if name not in self._first:

@@ -8,9 +8,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final, Literal
 
-import orjson
-
-from stonelog.filestore import FIELDS, LEVELS
+from stonelog.filestore import FIELDS, LEVELS, dumps
 
 from .tree import Address
 
@@ -93,13 +91,16 @@ _NICKNAMES: Final = {
     "url": "path",
     "user": "username",
 }
+LONGEST_PATH: Final = 512
+"""A longer path is none: each of its dots may part keys or stand in one, and trying them all takes its square."""
+
 _NUMBER = re.compile(r"-?\d{1,400}(?P<real>\.\d{1,400})?(?P<exponent>[eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def kind_of(field: str) -> Kind | None:
     """The kind of a field or a path such as `metadata.order.id`; None if there is no such field."""
     if field.startswith("metadata."):
-        return "metadata"
+        return "metadata" if len(field) <= LONGEST_PATH else None
     return _KINDS.get(field, "string") if field in FIELDS else None
 
 
@@ -107,6 +108,8 @@ def nearest_field(name: str) -> str:
     """The field that `name` was most likely meant to be; a path in metadata if none is near."""
     from difflib import get_close_matches
 
+    if len(name) > LONGEST_PATH // 4:
+        return "a shorter name"
     lower = name.lower()
     if lower in _NICKNAMES:
         return _NICKNAMES[lower]
@@ -142,7 +145,7 @@ def json_text(value: object) -> str:
         return value
     if value is True or value is False:
         return "true" if value else "false"
-    return orjson.dumps(value).decode() if isinstance(value, float) else str(value)
+    return dumps(value).decode() if isinstance(value, float) else str(value)
 
 
 def leaves_below(value: Any) -> list[object]:
@@ -163,7 +166,7 @@ def _collect(value: Any, leaves: list[object]) -> None:
         leaves.append(value)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _splits(path: str) -> list[tuple[str, str]]:
     """The path at each of its dots: keys may hold dots themselves, so that each may part two keys or stand in one."""
     return [(path[:at], path[at + 1 :]) for at, char in enumerate(path) if char == "."]

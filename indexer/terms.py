@@ -110,10 +110,14 @@ def _name(field: str) -> str:
     return f":{field[:_LONGEST_NAME].translate(_UNSAFE_IN_NAME)}{_CUT}{digest}"
 
 
-@lru_cache(maxsize=65_536)
 def field_term(field: str, text: str) -> str:
     """The term of a field's whole value."""
-    return f"{_name(field)}={_cut(text)}"
+    return _field_term(field, text) if len(text) <= _LONGEST else f"{_name(field)}={_cut(text)}"
+
+
+@lru_cache(maxsize=65_536)
+def _field_term(field: str, text: str) -> str:
+    return f"{_name(field)}={encode(text)}"
 
 
 def presence_term(field: str) -> str:
