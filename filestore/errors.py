@@ -49,7 +49,8 @@ class InvalidEvent(StonelogError):
         self.allowed = allowed
         self.index = index
         which = "" if index is None else f"event {index}: "
-        super().__init__(f"{which}{field}: {self.given!r} is not allowed: {allowed}")
+        verdict = "missing" if given is None else f"{self.given!r} is not allowed"
+        super().__init__(f"{which}{field}: {verdict}: {allowed}")
 
 
 class EventTooLarge(StonelogError):

@@ -36,6 +36,7 @@ __all__ = [
     "unlock",
     "write_all",
     "write_at",
+    "write_over",
     "write_whole",
 ]
 
@@ -139,6 +140,17 @@ def write_all(fd: int, data: bytes) -> None:
 def write_at(fd: int, offset: int, data: bytes) -> None:
     """`data` stands at `offset`; for the few bytes of the lock file's note."""
     os.pwrite(fd, data, offset)
+
+
+def write_over(path: Path, offset: int, data: bytes) -> None:
+    """The file holds `data` at `offset`, as it did before, and the pages are dirty again: a sync will write them."""
+    fd = _regular(os.open(path, os.O_WRONLY | _COMMON), path)  # not O_APPEND, which makes Linux ignore the offset
+    try:
+        done = 0
+        while done < len(data):
+            done += os.pwrite(fd, data[done:], offset + done)
+    finally:
+        os.close(fd)
 
 
 def truncate(fd: int, length: int) -> None:

@@ -6,7 +6,6 @@ The note is a hint among living processes, never needed after a restart.
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,9 +73,7 @@ class StoreLock:
         files.write_at(self._fd, 0, text.encode("ascii").ljust(_NOTE))
 
     def close(self) -> None:
-        """The descriptor is closed; a lock it held is free."""
-        try:
+        """The descriptor is closed; a lock it held is free, unless a forked process has it open too."""
+        if self._fd >= 0:
             files.close(self._fd)
-        except OSError as error:
-            if error.errno != errno.EBADF:
-                raise
+            self._fd = -1

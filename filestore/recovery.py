@@ -10,7 +10,9 @@ Doing it twice, or again after a cut in the middle, gives the same result.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from . import files
@@ -23,6 +25,7 @@ from .scan import Item, first_stamp, items, line_number, place_of
 __all__ = ["Recovery", "Tail", "judge", "recover_segment", "recover_store"]
 
 _BLOCK: Final = 256 * 1024
+_LEFTOVER: Final = re.compile(r"\.\d{4}-\d\d-\d\d(\.\d{3})?\.jsonl\.\d+\.tmp", re.ASCII)
 
 
 class Fault(NamedTuple):
@@ -74,13 +77,14 @@ def judge(tail: list[Item], before: int | None, watermark: int) -> Verdict:
     return verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(NamedTuple):
     """The state of a segment after recovery: where it ends, and what its lines say."""
 
     last_seq: int
     watermark: int
     end: int
+    unsure: int
+    """Where the lines above the watermark begin; the end, if there are none."""
 
 
 @dataclass(slots=True)
@@ -98,24 +102,34 @@ class Recovery:
 
 
 def recover_segment(
-    fd: int, name: str, before: int, watermark: int, quarantine: Quarantine, report: Recovery, following: int | None
+    fd: int,
+    name: str,
+    before: int,
+    watermark: int,
+    quarantine: Quarantine,
+    report: Recovery,
+    *,
+    newest: bool,
+    following: Stamp | None,
 ) -> Tail:
     """The segment ends with a whole, good line; what stood after it is durably in quarantine.
 
-    `before` is the last `seq` of the segments before it, `following` what the first good line after it says in
-    `synced`, -1 if there is none, None if this is the newest: only there can a cut have left something, for a segment
-    is synced before the next one begins. To be called with the store's lock held. Raises OSError.
+    `before` is the last `seq` of the segments before it, `following` the stamp of the first good line after it, None if
+    there is none. A cut can have left something at the end of the newest segment, for a segment is synced before the
+    next begins; and of one whose sync failed, when nothing is missing before the segment in which its lines were
+    written again. To be called with the store's lock held. Raises OSError.
     """
     end = files.size(fd)
     tail, tail_before = _read_tail(fd, end, before)
-    verdict = judge(tail, tail_before, max(watermark, following or 0))
-    if verdict.cut is not None and following is None:
+    verdict = judge(tail, tail_before, max(watermark, following.synced if following else 0))
+    again = following is not None and verdict.watermark < following.seq <= verdict.last_seq + 1
+    if verdict.cut is not None and (newest or again):
         _cut(fd, name, verdict.cut, end, quarantine, report, "not whole, good lines, and never acknowledged")
         end = verdict.cut
     elif verdict.cut is not None:
         # With no good line after them, the line ends tell how many events these bytes were.
         lines = sum(item.whole for item in tail if item.offset >= verdict.cut)
-        last = max(verdict.watermark, verdict.last_seq + (lines if following == -1 else 0))
+        last = max(verdict.watermark, verdict.last_seq + (0 if following else lines))
         verdict.faults.append(Fault(verdict.cut, end - verdict.cut, verdict.last_seq + 1, last))
         verdict.last_seq = verdict.watermark = last  # told once, not again by the next segment
     for fault in verdict.faults:
@@ -125,7 +139,8 @@ def recover_segment(
         where = line_number(fd, fault.offset)
         reason = f"not lines as the store wrote them{missing}"
         report.faults.append(CorruptLine(name, where, fault.offset, fault.length, reason))
-    return Tail(verdict.last_seq, verdict.watermark, end)
+    above = (item.offset for item in tail if item.stamp and item.stamp.seq > verdict.watermark)
+    return Tail(verdict.last_seq, verdict.watermark, end, min(next(above, end), end))
 
 
 def _read_tail(fd: int, end: int, before: int) -> tuple[list[Item], int | None]:
@@ -163,25 +178,39 @@ def recover_store(layout: Layout, report: Recovery) -> tuple[SegmentName | None,
     What was read may have stood in the page cache only: without syncing it here, an event acknowledged after the
     restart could survive a power cut that one before it does not. To be called with the store's lock held.
     """
-    names = segment_names(files.list_names(layout.events))
-    tail = Tail(0, 0, 0)
+    found = files.list_names(layout.events)
+    for leftover in filter(_LEFTOVER.fullmatch, found):
+        files.remove(layout.events / leftover)  # a segment that was being written whole; its lines stand elsewhere
+    names = segment_names(found)
+    tail = Tail(0, 0, 0, 0)
     for place, name in enumerate(names):
         newest = place == len(names) - 1
         fd = files.open_append(layout.segment(name))
         try:
-            after = None if newest else _first_stamp(layout, names[place + 1 :])
-            following = None if newest else after.synced if after else -1
+            following = _first_stamp(layout, names[place + 1 :])
             quarantine = Quarantine(layout.directory)
-            here = recover_segment(fd, name.file, tail.last_seq, tail.watermark, quarantine, report, following)
-            if not newest:
-                here = _drop_superseded(fd, name, here, layout, names[place + 1], report)
+            here = recover_segment(fd, name.file, *tail[:2], quarantine, report, newest=newest, following=following)
+            if newest:
+                _dirty_again(fd, layout.segment(name), here)
+            if following is not None:
+                here = _drop_superseded(fd, name, here, following, quarantine, report)
             files.fsync(fd)
-            tail = Tail(max(tail.last_seq, here.last_seq), max(tail.watermark, here.watermark), here.end)
+            tail = Tail(max(tail.last_seq, here.last_seq), max(tail.watermark, here.watermark), here.end, here.unsure)
         finally:
             files.close(fd)
     if names:
         files.fsync_directory(layout.events)
     return (names[-1] if names else None), tail
+
+
+def _dirty_again(fd: int, path: Path, tail: Tail) -> None:
+    """The lines above the watermark will be written by the next sync, whatever an earlier one did.
+
+    A process may have died right after its sync failed: the lines can still be read, but their pages count as clean,
+    and a sync would say that all is well without writing them.
+    """
+    if tail.unsure < tail.end:
+        files.write_over(path, tail.unsure, files.read_at(fd, tail.unsure, tail.end - tail.unsure))
 
 
 def _first_stamp(layout: Layout, names: list[SegmentName]) -> Stamp | None:
@@ -198,20 +227,18 @@ def _first_stamp(layout: Layout, names: list[SegmentName]) -> Stamp | None:
 
 
 def _drop_superseded(
-    fd: int, name: SegmentName, here: Tail, layout: Layout, following: SegmentName, report: Recovery
+    fd: int, name: SegmentName, here: Tail, following: Stamp, quarantine: Quarantine, report: Recovery
 ) -> Tail:
-    """Lines that the following segment holds again (written anew after a failed sync) stand there only.
+    """Lines that the next segment holds again (written anew after a failed sync) stand there only.
 
     Lines at or below the watermark are never among them: a segment that begins there is an old copy, or forged.
     """
-    found = _first_stamp(layout, [following])
-    if found is None or not here.watermark < found.seq <= here.last_seq:
+    first = following.seq
+    if not here.watermark < first <= here.last_seq:
         return here
-    first = found.seq
     offset = place_of(fd, here.end, first)
     for item in items(files.read_at(fd, offset, here.end - offset), offset):
         if item.stamp and item.stamp.seq >= first:
-            quarantine = Quarantine(layout.directory)
-            _cut(fd, name.file, item.offset, here.end, quarantine, report, f"superseded by {following.file}")
-            return Tail(first - 1, here.watermark, item.offset)
+            _cut(fd, name.file, item.offset, here.end, quarantine, report, "written again in the next segment")
+            return Tail(first - 1, here.watermark, item.offset, item.offset)
     return here

@@ -42,11 +42,15 @@ class ActiveSegment:
         self._name: SegmentName | None = None
         self._fd = -1
         self._report = Recovery()
+        self.abandoned: list[str] = []
+        """The segments whose sync failed, and from which what was not durable was written again in the next."""
         self.failed = ""
         """Says which sync failed, once one did: the pages may be lost although a second sync would say all is well."""
         self.last_seq = 0
         self.durable_seq = 0
         self.end = 0
+        self._durable_end = 0
+        self._appended = (0, b"")
 
     @property
     def path(self) -> str:
@@ -70,7 +74,7 @@ class ActiveSegment:
                     files.fsync_directory(place)
 
     def close(self) -> None:
-        """Nothing is held any more."""
+        """Nothing is held any more; in a forked child neither by it, so that it does not keep the parent's lock."""
         self._let_go()
         self._lock.close()
 
@@ -96,13 +100,24 @@ class ActiveSegment:
                     hint="the event may be in the file or not; the next append tries again",
                 ) from reason
             raise
+        self._appended = (self.end, data)
         self.end += len(data)
         self.last_seq = last_seq
 
-    def sync(self) -> None:
-        """All that this process appended is on stable storage."""
-        if self._name is not None:
+    def sync(self) -> int | None:
+        """All that this process appended is on stable storage; gives None, or how far its lines moved to the front.
+
+        They move when the sync fails: the pages may be lost although a second sync would say that all is well, so what
+        is not known to be durable is written again, in a new segment, with the same `seq`s. Raises StoreReadOnly if
+        that fails too, for good.
+        """
+        if self._name is None:
+            return None
+        try:
             self._sync(files.sync_data)
+        except StoreReadOnly as error:
+            return self._write_again(error)
+        return None
 
     def roll_day(self, day: date) -> str | None:
         """The name of the new, empty segment of `day` if the newest one is of a day before, else None."""
@@ -126,13 +141,59 @@ class ActiveSegment:
         """All that stands in the segment is on stable storage; a failure is final, see `failed`."""
         if self.failed:
             raise StoreReadOnly(self.failed, hint=REOPEN)
-        last = self.last_seq
+        last, end = self.last_seq, self.end
         try:
             call(self._fd)
         except OSError as reason:
             self.failed = f"{self.path}: sync failed: {reason.strerror}"
             raise StoreReadOnly(self.failed, hint=REOPEN) from reason
-        self.durable_seq = max(self.durable_seq, last)
+        self.durable_seq, self._durable_end = max(self.durable_seq, last), end
+
+    def _write_again(self, error: StoreReadOnly) -> int:
+        """What is not known to be durable stands durably in a new segment; see `sync`. Raises `error` if it cannot."""
+        name = self._name
+        with self._lock.held():
+            if name is None or name.number >= LAST_NUMBER or self._lock.read_note() != name.file:
+                raise error  # another process went on to a new segment: what is where can only be told by opening
+            offset, data = self._unsynced()
+            if not data:
+                raise error
+            # Under its name the segment is there whole or not at all: an empty one would say that what stands before
+            # it had been synced.
+            place = self._layout.segment(name.next())
+            try:
+                if place.name in files.list_names(self._layout.events):
+                    raise error
+                files.write_whole(place, data)
+                fd = files.open_append(place)
+            except OSError:
+                raise error from None
+            self._take_up(fd, name.next(), len(data))
+            self.durable_seq, self._durable_end = self.last_seq, self.end
+            self.failed = ""
+            self.abandoned.append(name.file)
+            return offset
+
+    def _unsynced(self) -> tuple[int, bytes]:
+        """The lines above `durable_seq`, and the offset where they begin; nothing if they cannot all be had.
+
+        Those of other processes are read back, which their hashes vouch for; our own are still in memory.
+        """
+        base, (at, own) = self._durable_end, self._appended
+        size = files.size(self._fd)
+        if not self._take_in(size):
+            return base, b""
+        data = bytearray(files.read_at(self._fd, base, size - base))
+        data[at - base : at - base + len(own)] = own
+        seq, start = self.durable_seq, size
+        for item in items(bytes(data), base):
+            if item.stamp is None or not item.whole:
+                return base, b""
+            if item.stamp.seq == seq + 1:
+                start, seq = min(start, item.offset), seq + 1
+            elif item.stamp.seq > seq:
+                return base, b""
+        return start, bytes(data[start - base :]) if seq == self.last_seq else b""
 
     def _attach(self) -> None:
         """The invariant holds again, whatever other processes and hands did since the lock was last ours."""
@@ -160,7 +221,7 @@ class ActiveSegment:
         if name is not None:
             self._fd = files.open_append(self._layout.segment(name))
         self._name = name
-        self.end = tail.end
+        self.end = self._durable_end = tail.end
         # A `seq` that may have been acknowledged is never given again, even if its line is lost.
         self.last_seq = max(self.last_seq, tail.last_seq, tail.watermark)
         self.durable_seq = self.last_seq  # recovery has synced every segment
@@ -173,25 +234,33 @@ class ActiveSegment:
         """
         if self._name is not None and self._settings.durability != "none":
             self._sync(files.fsync)
-        place = self._layout.segment(name)
         try:
-            fd = files.create(place)
+            fd = self._create(name)
         except FileExistsError:
             # Another process began it and ended before it could say so in the note.
             self._recover()
             if self._name is None or self._name < name:
                 raise
             return
+        self._take_up(fd, name, 0)
+
+    def _create(self, name: SegmentName) -> int:
+        """A descriptor of the new, empty segment, whose name is durable; on any error there is no such segment."""
+        place = self._layout.segment(name)
+        fd = files.create(place)
         try:
             if self._settings.durability != "none":
                 files.fsync(fd)
             files.fsync_directory(self._layout.events)
         except BaseException:
             files.close(fd)
-            files.remove(place)  # it is empty; the next attempt makes it again
+            files.remove(place)  # nothing in it was acknowledged; the next attempt makes it again
             raise
+        return fd
+
+    def _take_up(self, fd: int, name: SegmentName, end: int) -> None:
         self._let_go()
-        self._fd, self._name, self.end = fd, name, 0
+        self._fd, self._name, self.end, self._durable_end = fd, name, end, 0
         self._lock.write_note(name.file)
 
     def _let_go(self) -> None:

@@ -30,6 +30,12 @@ class StoreSettings(BaseModel):
     `none` the same, and never synced by stonelog."""
     segment_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """A day's segment is closed and the next begun when it has reached this many bytes."""
+    emit_events: Annotated[int, Field(ge=1)] = 10_000
+    """How many events given to `emit` may wait to be written."""
+    emit_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
+    """How many bytes they may have together."""
+    emit_overflow: Literal["drop", "block"] = "drop"
+    """What `emit` does when there is no room: `drop` the event and count it, or `block` until there is."""
     lock_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     """How long an append waits for another process that holds the store's lock before StoreLocked."""
 

@@ -6,15 +6,13 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
 
-from .codec import encode
-from .errors import InvalidEvent, InvalidSetting, StonelogError, StoreReadOnly, shorten
-from .event import GIVEN_BY_STORE, Event, format_time
-from .ids import uuid7
+from .errors import InvalidSetting, StonelogError, StoreReadOnly, shorten
+from .event import Event
 from .layout import Layout
+from .prepare import prepare
 from .reader import Reader
 from .recovery import Recovery
 from .settings import Durability, StoreSettings, load_section
@@ -70,7 +68,7 @@ class Store:
             raise explain_opening(error, layout) from error
         store = cls(layout, settings, committer)
         try:
-            store._record_recovery()
+            committer.tell()
         except BaseException:
             store.close()
             raise
@@ -112,7 +110,7 @@ class Store:
         Raises InvalidEvent, EventTooLarge: nothing is written; StoreLocked, DiskFull, StoreReadOnly: it is not
         acknowledged, and present whole or not at all.
         """
-        identity, body = _prepare(event, fields)
+        identity, body = prepare(event, fields)
         request = self._commit_and_wait([body])
         return Receipt(request.seq, identity, request.path, request.offsets[0], self.settings.durability)
 
@@ -121,7 +119,7 @@ class Store:
 
         If one cannot be taken none is written, and the error's `index` says which. Raises as `append`.
         """
-        prepared = [_prepare(event, {}, index) for index, event in enumerate(events)]
+        prepared = [prepare(event, {}, index) for index, event in enumerate(events)]
         if not prepared:
             return []
         request = self._commit_and_wait([body for _, body in prepared])
@@ -138,7 +136,7 @@ class Store:
         """
         import asyncio  # a program that only appends from threads need not load it
 
-        identity, body = _prepare(event, fields)
+        identity, body = prepare(event, fields)
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
 
@@ -154,6 +152,23 @@ class Store:
         if request.error is not None:
             raise request.error()
         return Receipt(request.seq, identity, request.path, request.offsets[0], self.settings.durability)
+
+    def emit(self, event: Mapping[str, Any] | Event | None = None, /, **fields: Any) -> bool:
+        """The event will be written soon; whether it was taken. The disk is not waited for.
+
+        Taken events wait in a queue that is bounded in number and bytes (settings `emit_events`, `emit_bytes`). When it
+        is full the event is dropped, or with the setting `emit_overflow = "block"` the call waits for room. What was
+        dropped, or could not be written, is counted in `dropped`, and told by an event of the store's own. Raises
+        InvalidEvent, EventTooLarge, StoreReadOnly if the store is closed.
+        """
+        body = prepare(event, fields)[1]
+        self._check_open()
+        return self._committer.offer(body)
+
+    @property
+    def dropped(self) -> int:
+        """How many events given to `emit` were not written, since the store was opened."""
+        return self._committer.dropped
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """The events with a `seq` above `after`, in order, from the files."""
@@ -224,42 +239,3 @@ class Store:
         if request.error is not None:
             raise request.error()
         return request
-
-    def _record_recovery(self) -> None:
-        report = self.recovered
-        if report.quarantined:
-            self.append(
-                category="system_management",
-                action="store_recovered",
-                level="warning",
-                message="Bytes that were never acknowledged were moved to quarantine when the store was opened",
-                metadata={"quarantined": report.quarantined, "bytes": report.quarantined_bytes},
-            )
-
-
-def _given(event: object, index: int | None) -> Mapping[str, Any]:
-    """The fields that a caller handed over in one piece, without what only the store gives."""
-    if event is None:
-        return {}
-    if isinstance(event, Event):
-        return {name: value for name, value in event.fields().items() if name not in GIVEN_BY_STORE}
-    if isinstance(event, Mapping):
-        return event
-    raise InvalidEvent("event", event, "an object with category and action", index=index)
-
-
-def _prepare(
-    event: Mapping[str, Any] | Event | None, fields: Mapping[str, Any], index: int | None = None
-) -> tuple[str, bytes]:
-    """The id given to the event, and its body: all that is done outside the lock."""
-    if isinstance(event, Event) and not fields:
-        checked = event
-    else:
-        checked = Event.check({**_given(event, index), **fields}, index=index)
-    now = datetime.now(UTC)
-    identity = uuid7(int(now.timestamp() * 1000))
-    present = checked.fields()
-    for name in GIVEN_BY_STORE:
-        present.pop(name, None)
-    moment = present.pop("time", None) or format_time(now)
-    return identity, encode({"id": identity, "time": moment, **present}, index=index)

@@ -8,8 +8,11 @@ callers told.
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,14 +21,29 @@ from typing import Final
 from .codec import seal_line
 from .errors import DiskFull, StonelogError, StoreReadOnly
 from .layout import Layout
+from .prepare import act
 from .recovery import Recovery
 from .segment import REOPEN, ActiveSegment
 from .settings import StoreSettings
 
 __all__ = ["Committer", "Request"]
 
+log = logging.getLogger("stonelog")
+
 _BATCH_EVENTS: Final = 4096
 _BATCH_BYTES: Final = 4 * 1024 * 1024
+
+
+_open_segments: weakref.WeakSet[ActiveSegment] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """A descriptor that a forked child keeps would keep the lock, should the parent die while it holds it."""
+    for segment in list(_open_segments):
+        segment.close()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 class Request:
@@ -65,12 +83,18 @@ class Committer:
         self._queue: queue.SimpleQueue[Request | _Roll | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._pid = os.getpid()
+        self._room = threading.Condition()
+        self._waiting = [0, 0]  # events and bytes given to `offer` and not yet written
+        self._told_dropped = self._told_quarantined = self._told_abandoned = 0
+        self.dropped = 0
         self.committed = threading.Condition()
         try:
             self._segment.open(self.recovered)
         except BaseException:
             self._segment.close()
             raise
+        _open_segments.add(self._segment)
 
     @property
     def last_seq(self) -> int:
@@ -93,6 +117,61 @@ class Committer:
             self._start()
         self._queue.put(request)
 
+    def offer(self, body: bytes) -> bool:
+        """Whether the event was taken, to be written some time; if there is no room see the setting `emit_overflow`."""
+        settings = self._settings
+        with self._room:
+            while self._waiting[0] >= settings.emit_events or self._waiting[1] + len(body) > settings.emit_bytes:
+                if settings.emit_overflow == "drop" and self._waiting[0]:
+                    self.dropped += 1
+                    return False
+                if not self._waiting[0]:
+                    break  # larger than the whole queue, which is empty: it passes alone
+                self._room.wait()
+            self._waiting[0] += 1
+            self._waiting[1] += len(body)
+        request = Request([body], lambda: self._taken_out(request))
+        self.submit(request)
+        return True
+
+    def _taken_out(self, request: Request) -> None:
+        with self._room:
+            self._waiting[0] -= 1
+            self._waiting[1] -= request.size
+            if request.error is not None:
+                self.dropped += 1
+            self._room.notify()
+
+    def tell(self) -> None:
+        """What the store did by itself since the last call is recorded as events. Raises StonelogError."""
+        bodies = self._acts()
+        if bodies:
+            done: queue.SimpleQueue[None] = queue.SimpleQueue()
+            request = Request(bodies, lambda: done.put(None))
+            self.submit(request)
+            done.get()
+            if request.error is not None:
+                raise request.error()
+
+    def _acts(self) -> list[bytes]:
+        found = []
+        names = self.recovered.quarantined[self._told_quarantined :]
+        if names:
+            total = self.recovered.quarantined_bytes
+            text = "Bytes that were never acknowledged were moved to quarantine"
+            found.append(act("store_recovered", text, quarantined=names, bytes=total))
+            self._told_quarantined += len(names)
+        segments = self._segment.abandoned[self._told_abandoned :]
+        if segments:
+            text = "A sync failed; what was not on stable storage was written again in a new segment"
+            found.append(act("store_sync_failed", text, level="error", segments=segments))
+            self._told_abandoned += len(segments)
+        dropped = self.dropped - self._told_dropped
+        if dropped and self._queue.empty():  # told once when it is over, not all the time while it lasts
+            found.append(act("events_dropped", "Events given to emit were not written", dropped=dropped))
+            self._told_dropped += dropped
+        return found
+
     def submit_roll(self) -> queue.SimpleQueue[str | StonelogError | None]:
         """Will give the name of the segment begun because the day was over, None if it was not, or the error."""
         if self._thread is None:
@@ -106,6 +185,8 @@ class Committer:
 
         Raises StoreReadOnly if that sync fails; everything is let go all the same.
         """
+        if self._pid != os.getpid():
+            return  # a forked child: its descriptors were closed, its thread never ran
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
@@ -160,11 +241,21 @@ class Committer:
             self._commit(batch)
         except BaseException as reason:  # noqa: BLE001 (whatever it is, every caller must hear of it)
             error = _explain(reason)
+        else:
+            if acts := self._acts():
+                self._record(acts)
         for request in batch:
             request.error = error
             request.notify()
         with self.committed:
             self.committed.notify_all()
+
+    def _record(self, acts: list[bytes]) -> None:
+        """The store's own events are written; if they cannot be, the log has to do."""
+        try:
+            self._commit([Request(acts, lambda: None)])
+        except BaseException as error:  # noqa: BLE001 (callers wait for the answer to what was already written)
+            log.warning("what the store did could not be recorded: %s", error)
 
     def _commit(self, batch: list[Request]) -> None:
         segment = self._segment
@@ -183,8 +274,10 @@ class Committer:
                     seq += 1
             lines.append(b"")
             segment.append(b"\n".join(lines), seq - 1)
-        if self._settings.durability == "fsync":
-            segment.sync()
+        if self._settings.durability == "fsync" and (moved := segment.sync()) is not None:
+            for request in batch:
+                request.path = segment.path
+                request.offsets = [offset - moved for offset in request.offsets]
 
     def _refuse_after_failure(self) -> None:
         if trouble := self.trouble:

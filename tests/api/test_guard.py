@@ -90,3 +90,19 @@ def test_the_longest_query_fits():
 def test_what_is_loopback(host, loopback):
     """Only addresses and names that cannot mean another machine are loopback."""
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "https://localhost.evil.example", "null", "file://localhost", ""]
+)
+def test_S14_pages_from_elsewhere_are_refused(get, guarded, origin):
+    """A foreign page that sends a request to the right address gets 421 and makes the server do nothing."""
+    answer = get("/v1/count", app=guarded, headers={"Host": "localhost:8321", "Origin": origin})
+    assert answer.status_code == 421
+    assert answer.json()["type"] == "urn:stonelog:problem:foreign-host"
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:8321"])
+def test_pages_of_this_machine_are_answered(get, guarded, origin):
+    """A page that a program on this machine serves on loopback may ask."""
+    assert get("/v1/count", app=guarded, headers={"Host": "localhost", "Origin": origin}).status_code == 200

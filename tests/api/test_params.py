@@ -86,3 +86,11 @@ def test_every_model_is_strict():
     ]
     assert len(models) >= 6
     assert all(issubclass(model, Parameters) for model in models)
+
+
+def test_a_plus_that_became_a_space_is_explained(get, store):
+    """An offset such as +02:00 sent as it is arrives as a space; the answer says how to write it."""
+    answer = get("/v1/count?since=2026-11-23T12:00:00+02:00")
+    assert answer.status_code == 400
+    assert answer.json()["detail"].endswith("; write + as %2B")
+    assert get("/v1/count?since=2026-11-23T12:00:00%2B02:00").status_code == 200

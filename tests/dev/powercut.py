@@ -14,6 +14,7 @@ It knows no reordering within one file beyond these, and no drive that loses wha
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -45,17 +46,18 @@ class Write:
         return content[: self.offset] + self.data + content[self.offset + len(self.data) :]
 
     def torn(self, content: bytes) -> Iterator[bytes]:
-        """The content after a part of the write."""
+        """The content after a part of the write. Where it is not, the bytes are the old ones, or 0 if there were none."""
         length = len(self.data)
+        old = content[self.offset : self.offset + length].ljust(length, b"\0")
         places = set(range(length)) if length <= EVERY_BYTE else {1, length // 3, length // 2, length - 2, length - 1}
         places |= set(range(SECTOR - self.offset % SECTOR, length, SECTOR))
         for place in sorted(places):
             yield Write(self.offset, self.data[:place]).apply(content)
-        yield Write(self.offset, bytes(length)).apply(content)
+        yield Write(self.offset, old).apply(content)
         first = self.offset - self.offset % SECTOR
         for start in range(first, self.offset + length, SECTOR):
             low, high = max(start - self.offset, 0), min(start + SECTOR - self.offset, length)
-            yield Write(self.offset, self.data[:low] + bytes(high - low) + self.data[high:]).apply(content)
+            yield Write(self.offset, self.data[:low] + old[low:high] + self.data[high:]).apply(content)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,12 @@ class File:
 
     def sync(self) -> None:
         self.durable, self.pending = self.now(), []
+
+    def lose(self) -> None:
+        """A sync failed: the pages are dropped, later syncs say that all is well, and the size may have grown."""
+        self.pending = [
+            Write(change.offset, bytes(len(change.data))) for change in self.pending if isinstance(change, Write)
+        ]
 
     def variants(self) -> Iterator[bytes]:
         content = self.durable
@@ -160,6 +168,8 @@ class Disk:
         self.tried = 0
         self.acknowledged: list[Any] = []
         self.submitted: list[Any] = []
+        self.fail_at: tuple[str, int] | None = None
+        """A call and how often it still fails with EIO: what it was to sync stays in the cache and is never written."""
         self.skip: Callable[[str, str], bool] = lambda call, name: False
         """Tells of a call whether it is left out, as a planted bug would."""
         self._random = random.Random(seed)
@@ -215,6 +225,10 @@ class Disk:
 
     def fdatasync(self, fd: int) -> None:
         self._before("fdatasync", self._names[fd])
+        if self.fail_at and self.fail_at[0] == "fdatasync" and self.fail_at[1]:
+            self.fail_at = ("fdatasync", self.fail_at[1] - 1)
+            self._file(fd).lose()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         if not self.skip("fdatasync", self._names[fd]):
             self._fds[fd].sync()
 

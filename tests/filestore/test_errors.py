@@ -7,6 +7,7 @@ import pytest
 from stonelog import filestore
 from stonelog.filestore import (
     CorruptLine,
+    Event,
     EventTooLarge,
     InvalidEvent,
     StonelogError,
@@ -63,3 +64,10 @@ def test_S01_a_shortened_value_is_one_printable_line(value: object) -> None:
     text = shorten(value)
     assert text.isprintable()
     assert len(text) <= 60
+
+
+def test_a_field_that_is_not_there_is_called_missing():
+    """Nothing was given, so the message shows no value."""
+    with pytest.raises(InvalidEvent, match=r"^action: missing: it is required: ") as caught:
+        Event.check({"category": "api"})
+    assert "None" not in str(caught.value)

@@ -40,7 +40,7 @@ def test_the_file_sets_and_the_environment_wins(tmp_path: Path, monkeypatch: pyt
     ("text", "told"),
     [
         ("[store]\nsegment_bytes = 0\n", "[store] segment_bytes = 0"),
-        ("[store]\nsegmentbytes = 1\n", "there is no such setting; known are durability, segment_bytes, lock_seconds"),
+        ("[store]\nsegmentbytes = 1\n", "there is no such setting; known are durability, segment_bytes, emit_events"),
         ('[store]\ndurability = "maybe"\n', "'fsync', 'os' or 'none'"),
         ("[store]\nlock_seconds = inf\n", "lock_seconds = inf"),
         ("[store]\nlock_seconds = nan\n", "lock_seconds = nan"),

@@ -234,10 +234,16 @@ def test_opening_that_cannot_record_its_recovery_lets_everything_go(
         file.write(b"torn")
     before = (len(os.listdir("/proc/self/fd")), threading.active_count())
 
-    def fail(fd: int) -> None:
+    real = files.create
+
+    def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
+    def only_in_quarantine(path: Path) -> int:
+        return real(path) if path.parent.name == "quarantine" else fail(path) or 0
+
     with monkeypatch.context() as patched:
+        patched.setattr(files, "create", only_in_quarantine)
         patched.setattr(files, "sync_data", fail)
         with pytest.raises(StoreReadOnly):
             Store.open(directory)

@@ -174,14 +174,15 @@ def test_F28_F29_a_write_without_space_leaves_nothing(
     assert not store.recovered
 
 
-def test_F32_a_failed_sync_is_told_to_every_waiter_and_ends_the_writing(
+def test_F33_if_the_new_segment_fails_too_every_waiter_hears_and_writing_ends(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """EIO from fdatasync: nobody who waits is acknowledged, then or later, whatever the next sync would say."""
+    """EIO from every sync: nobody who waits is acknowledged, then or later, whatever the next sync would say."""
     store = Store.open(directory)
     append(store)
     with monkeypatch.context() as patched, ThreadPoolExecutor(5) as pool:
         patched.setattr(files, "sync_data", raising(errno.EIO))
+        patched.setattr(files, "fsync", raising(errno.EIO))
         gate = Gate("write_all", patched)
         first = pool.submit(append, store)
         gate.reached.wait()
@@ -211,6 +212,7 @@ def test_a_sync_that_fails_at_close_is_told_and_everything_is_let_go(
     append(store)
     with monkeypatch.context() as patched:
         patched.setattr(files, "sync_data", raising(errno.EIO))
+        patched.setattr(files, "fsync", raising(errno.EIO))
         with pytest.raises(StoreReadOnly, match="sync failed"):
             store.close()
     assert len(os.listdir("/proc/self/fd")) == before

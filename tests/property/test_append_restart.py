@@ -135,6 +135,7 @@ class AppendRestart(RuleBasedStateMachine):
         with segment.path.open("ab") as file:
             file.write(tail)
         self.append("after another hand", which)
+        self.recoveries += 1
         assert any(tail == path.read_bytes() for path in (self.directory / "quarantine").iterdir())
 
     @invariant()

@@ -94,3 +94,15 @@ def test_a_demo_in_use_is_refused(tmp_path, running):
     serving.child.stderr.readline()
     with pytest.raises(StonelogError, match=f"open in process {serving.child.pid}"):
         shown(tmp_path / "demo", samples=Path("nowhere"))
+
+
+def test_the_command_to_go_on_with_can_be_run_from_here(tmp_path, monkeypatch):
+    """Where the environment is not activated, as after `make demo`, the path of the command stands before it."""
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / ".venv" / "bin" / "stonelog"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.setattr("sys.executable", str(program.with_name("python")))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    texts = [line.text for line in shown(tmp_path / "demo", samples=Path("nowhere"))]
+    assert f"  .venv/bin/stonelog serve --dir {tmp_path / 'demo'}" in texts

@@ -248,3 +248,13 @@ def test_a_store_of_another_user_is_a_problem_not_a_traceback(indexed, run):
     assert ended.exit_code == 2
     assert ended.stderr.count("\n") == 1
     assert "unexpected" not in ended.stderr
+
+
+def test_a_symbolic_link_in_place_of_a_segment_is_one_problem_among_the_checks(indexed, run):
+    """What cannot be opened is named, and the other checks are still made."""
+    (indexed / "events" / "2020-01-01.jsonl").symlink_to("/etc/hostname")
+    ended = run("doctor", "--dir", indexed)
+    assert ended.exit_code == 2
+    assert "problem segments: " in ended.stdout
+    assert "2020-01-01.jsonl" in ended.stdout
+    assert "ok      versions: " in ended.stdout

@@ -145,3 +145,12 @@ def test_a_terminal_gets_no_progress_for_short_input(terminal, tmp_path):
     """Progress is for long work only."""
     (tmp_path / "a.jsonl").write_text(GOOD)
     assert terminal("ingest", "a.jsonl").out.count(b"\n") == 1
+
+
+def test_one_refused_line_of_several_is_told_in_words(run, tmp_path):
+    """The verb goes with what was refused, the noun with what was read; a field that is not there is called missing."""
+    (tmp_path / "a.jsonl").write_text('{"category":"api","action":"read"}\n{"category":"api"}\n')
+    ended = run("ingest", tmp_path / "a.jsonl", "--dir", tmp_path / "s")
+    assert ended.exit_code == 0
+    assert "1 of 2 lines was refused" in ended.stderr
+    assert "a.jsonl:2: action: missing: it is required" in ended.stderr

@@ -169,7 +169,7 @@ def test_output_that_cannot_be_written_is_an_error(tmp_path, store, process):
             timeout=60,
         )
     assert ended.returncode == 2
-    assert ended.stderr == b"stonelog: No space left on device\n"
+    assert ended.stderr == b"stonelog: standard output: No space left on device\n"
 
 
 def test_closed_standard_output_is_no_traceback(tmp_path, store):

@@ -201,3 +201,18 @@ def test_the_year_makes_the_newest_line_lie_in_the_past(intake):
     now = datetime.now(UTC)
     intake(b"Dec 31 23:59:59 h sshd[1]: x\nJan  1 00:00:00 h sshd[1]: y\n", format="auth")
     assert [event["time"][:10] for event in intake.events()] == [f"{now.year - 1}-12-31", f"{now.year}-01-01"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2025-08-13 01:45:01.123 PDT [12345] LOG:  starting",
+        "2025-01-24T07:00:30,139 INFO [main] Version: 8.0.1",
+        "2015-04-09 19:58:07.123000 Hello, World!",
+        "2026-03-27T13:06:56 web sshd[1]: text",
+    ],
+)
+def test_a_stamp_that_is_not_syslogs_is_rejected(line):
+    """Other programs' logs must not become events of a host called INFO or PDT, hours off."""
+    with pytest.raises(Rejected, match=r"^time: expected a syslog line"):
+        list(Auth(Options(year=2026)).events(line.encode()))

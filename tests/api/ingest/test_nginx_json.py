@@ -48,7 +48,7 @@ def test_the_keys_of_elastics_sample_become_the_same_fields():
 )  # fmt: skip
 def test_each_form_of_time_is_read(fields, instant):
     """Seconds with a fraction, ISO 8601 and nginx's local time name the same instant."""
-    assert event(**fields)["time"].isoformat() == instant
+    assert event(status=200, **fields)["time"].isoformat() == instant
 
 
 def test_a_line_without_time_or_with_a_bad_one_is_rejected_by_name():
@@ -66,3 +66,19 @@ def test_two_keys_for_one_field_lose_neither():
     )
     assert made["path"] == "/a"
     assert made["metadata"] == {"protocol": "HTTP/1.1", "client": "unix:", "referrer": "x", "referrer_": "y"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"@timestamp": "2026-11-23T12:00:00Z", "EventID": 4624, "host": "dc1"}, {"msec": 1, "remote_addr": "::1"}],
+)
+def test_an_object_that_tells_of_no_request_is_rejected(fields):
+    """A time alone makes no access log: other programs' JSON must not become calls that nobody made."""
+    with pytest.raises(Rejected, match="request: missing"):
+        event(**fields)
+
+
+def test_a_request_that_is_no_text_stays_in_metadata():
+    """An object under `request`, as some servers write it, is kept as it is."""
+    made = event(msec=1, status=200, request={"method": "GET", "uri": "/a"})
+    assert made["metadata"] == {"request": {"method": "GET", "uri": "/a"}}

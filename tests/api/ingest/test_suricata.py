@@ -67,3 +67,13 @@ def test_every_real_alert_goes_in(intake, shared, name, levels):
     result = intake(shared(f"suricata/{name}.jsonl.gz"), format="suricata")
     assert (result.read, result.appended, result.rejected) == (sum(levels.values()), sum(levels.values()), 0)
     assert Counter(event["level"] for event in intake.events()) == levels
+
+
+def test_a_record_without_time_or_type_says_so():
+    """What is not there is missing, not a value called None."""
+    for record, missing in (
+        ({"event_type": "dns"}, "timestamp"),
+        ({"timestamp": "2026-11-23T12:00:00Z"}, "event_type"),
+    ):
+        with pytest.raises(Rejected, match=f"^{missing}: missing; "):
+            list(Suricata().events(json.dumps(record).encode()))
