@@ -10,7 +10,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-ARGS ?=
+ARGS ?= -n auto
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,8 +72,16 @@ def demonstrate(directory: Path, *, width: int, samples: Path = SAMPLES) -> Iter
         yield from _verify(index, directory, [samples / name for name in given])
     yield Shown("")
     yield Shown("Open the API, and look at it from another terminal:")
-    yield Shown(f"  stonelog serve --dir {directory}")
+    yield Shown(f"  {_command()} serve --dir {directory}")
     yield Shown("  curl 'http://127.0.0.1:8321/v1/events?q=level:error&limit=3'")
+
+
+def _command() -> str:
+    """How this program is called from here: in an environment that is not activated, with its path."""
+    beside = Path(sys.executable).with_name("stonelog")
+    if shutil.which("stonelog") or not beside.is_file():
+        return "stonelog"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
 def _clear(directory: Path) -> None:

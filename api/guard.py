@@ -45,11 +45,17 @@ def _names_loopback(hosts: list[str]) -> bool:
     return match is not None and is_loopback(match["name"].strip("[]"))
 
 
+def _is_of_loopback(origin: str) -> bool:
+    scheme, _, host = origin.partition("://")
+    return scheme in ("http", "https") and _names_loopback([host])
+
+
 class Guard:
     """ASGI middleware around the whole application.
 
     With `loopback_only`, a request whose Host is not a loopback name is refused: a web page that had its own name
-    resolve to 127.0.0.1 (DNS rebinding) would otherwise read the log through its visitor's browser.
+    resolve to 127.0.0.1 (DNS rebinding) would otherwise read the log through its visitor's browser. Nor is one whose
+    Origin is a page from elsewhere: that page could not read the answer, but could make the server work.
     """
 
     def __init__(self, app: ASGIApp, *, loopback_only: bool) -> None:
@@ -85,9 +91,13 @@ class Guard:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         hosts = Headers(scope=scope).getlist("host")
+        origins = Headers(scope=scope).getlist("origin")
         length = len(scope["query_string"])
         if self.loopback_only and not _names_loopback(hosts):
             detail = f"it listens on loopback only, and answers for localhost, not for {shorten(', '.join(hosts))!r}"
+            await problem(FOREIGN_HOST, detail)(scope, receive, send)
+        elif self.loopback_only and origins and not all(map(_is_of_loopback, origins)):
+            detail = f"it listens on loopback only, and not to the page {shorten(', '.join(origins))!r}"
             await problem(FOREIGN_HOST, detail)(scope, receive, send)
         elif length > MAX_QUERY_BYTES:
             detail = f"the query string has {length:,} bytes; at most {MAX_QUERY_BYTES:,} are taken"

@@ -163,4 +163,6 @@ def refusal(error: Mapping[str, Any]) -> BadParameter:
     allowed = ALLOWED.get(name, str(error["msg"]))
     if error["type"] == "missing":
         return BadParameter(name, f"{name}: it is required: {allowed}")
-    return BadParameter(name, f"{name}: {shorten(error['input'])!r} is not allowed: {allowed}")
+    # A "+" in a query string means a space: the offset +02:00 has to be sent as %2B02:00.
+    plus = "; write + as %2B" if allowed is _TIMES and " " in str(error["input"]) else ""
+    return BadParameter(name, f"{name}: {shorten(error['input'])!r} is not allowed: {allowed}{plus}")

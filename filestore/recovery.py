@@ -25,6 +25,8 @@ from .scan import Item, first_stamp, items, line_number, place_of
 __all__ = ["Recovery", "Tail", "judge", "recover_segment", "recover_store"]
 
 _BLOCK: Final = 256 * 1024
+_LARGEST_BATCH: Final = 64 * 1024 * 1024
+"""More than this above the watermark was not waiting for a sync, but written with a durability that asks for none."""
 _LEFTOVER: Final = re.compile(r"\.\d{4}-\d\d-\d\d(\.\d{3})?\.jsonl\.\d+\.tmp", re.ASCII)
 
 
@@ -209,7 +211,7 @@ def _dirty_again(fd: int, path: Path, tail: Tail) -> None:
     A process may have died right after its sync failed: the lines can still be read, but their pages count as clean,
     and a sync would say that all is well without writing them.
     """
-    if tail.unsure < tail.end:
+    if 0 < tail.end - tail.unsure <= _LARGEST_BATCH:
         files.write_over(path, tail.unsure, files.read_at(fd, tail.unsure, tail.end - tail.unsure))
 
 

@@ -92,6 +92,8 @@ class ActiveSegment:
         try:
             files.write_all(self._fd, data)
         except BaseException as reason:
+            if isinstance(reason, OSError):
+                reason.filename = self.path
             try:
                 files.truncate(self._fd, self.end)
             except OSError as worse:

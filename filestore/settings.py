@@ -55,16 +55,18 @@ def load_section(model: type[Section], directory: Path, name: str) -> Section:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get(name, {})
     except FileNotFoundError:
         table = {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise InvalidSetting(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"{path}: cannot be read as TOML: {error}") from None
     if not isinstance(table, dict):
         raise InvalidSetting(f"{path}: {name}: expected a table [{name}], found {shorten(table)}")
     for key, value in table.items():
         given[key], origin[key] = value, f"{path}: [{name}] {key}"
-    for key in model.model_fields:
-        variable = f"STONELOG_{name.upper()}_{key.upper()}"
-        if variable in os.environ:
-            given[key], origin[key] = os.environ[variable], variable
+    prefix = f"STONELOG_{name.upper()}_"
+    for variable in (each for each in os.environ if each.startswith(prefix)):
+        key = variable.removeprefix(prefix).lower()
+        given[key], origin[key] = os.environ[variable], variable
     try:
         return model.model_validate(given)
     except ValidationError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
@@ -20,6 +22,10 @@ from .terms import event_terms
 
 __all__ = ["Builder", "Position", "microseconds", "read_position", "stands"]
 
+_SHARE_OF_RAW: Final = 0.8
+"""The size of index and write-ahead log, at most, as a share of the lines."""
+_LEFT_FREE: Final = 1024 * 1024
+"""Bytes that the index leaves free for events."""
 _BATCH: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -134,7 +140,9 @@ class Builder:
                     try:
                         return self._fill(progress, stop)
                     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a damaged error message
-                        if _disk_trouble(error):
+                        if _code(error) == sqlite3.SQLITE_FULL:
+                            self._give_back()
+                        if _code(error) in _DISK_TROUBLE:
                             raise
                         self._discard(str(error))
                     return self._fill(progress, stop)
@@ -173,6 +181,7 @@ class Builder:
         total = max(sum(segment.size for segment in segments), 1)
         before = itertools.takewhile(lambda segment: segment.name != position.segment, segments if position.seq else [])
         done = sum(segment.size for segment in before) + (position.next_offset if position.seq else 0)
+        self._require_space(total - done)
         start = (position.segment, position.next_offset) if position.seq else None
         lines = self._reader.lines(position.seq, start=start)
         while batch := list(itertools.islice(lines, _BATCH)):
@@ -186,6 +195,20 @@ class Builder:
             if stop is not None and stop.is_set():
                 break
         return position.seq
+
+    def _give_back(self) -> None:
+        """The space that an unfinished batch took is free for events again; so is that of an index with none finished."""
+        if self._connection is not None and read_position(self._connection) == NOWHERE:
+            self._discard("there is no space for it")
+        self._close()  # which takes the write-ahead log away
+
+    def _require_space(self, raw: int) -> None:
+        """Raises OSError if the index of so many bytes of lines could leave no room for the next events."""
+        needed = int(raw * _SHARE_OF_RAW) + _LEFT_FREE
+        free = shutil.disk_usage(self._path.parent).free
+        if raw > 0 and free < needed:
+            why = f"the disk has {free:,} bytes free, and indexing takes up to {needed:,} with what must stay free"
+            raise OSError(errno.ENOSPC, why)
 
     def _add(self, connection: sqlite3.Connection, batch: list[Line], after: Position) -> Position | None:
         """The batch, which follows `after`, is in the index; None, and nothing done, if the index is not there yet."""
@@ -223,6 +246,6 @@ def _segment_ids(connection: sqlite3.Connection, names: Iterable[str]) -> dict[s
     return ids
 
 
-def _disk_trouble(error: Exception) -> bool:
-    """Whether building anew could not help: no space, no permission, no descriptor left, somebody else writing."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_TROUBLE
+def _code(error: Exception) -> int:
+    """SQLite's primary code of the error, 0 if it has none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -85,7 +85,7 @@ def _summarise(result: IngestResult, sources: Sequence[str]) -> int:
     kept = f"; kept in quarantine/{', '.join(result.quarantined)}" if result.quarantined else ""
     if result.rejected:
         verdict = "nothing was appended: all" if not result.appended else "warning:"
-        lines = "line was" if result.rejected == 1 else "lines were"
+        lines = f"{'line' if result.read == 1 else 'lines'} {'was' if result.rejected == 1 else 'were'}"
         report(f"{verdict} {result.rejected:,} of {result.read:,} {lines} refused, first {result.first_reason}{kept}")
     elif not result.appended:
         names = ", ".join("standard input" if source == "-" else source for source in sources)

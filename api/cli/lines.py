@@ -54,7 +54,7 @@ class ShortLines:
 
 def _time(event: Fields) -> str:
     text = str(event.get("time", ""))
-    return f"{text[:10]} {text[11:23]}Z" if len(text) == len("2026-11-23T14:05:06.000000Z") else visible(text)
+    return visible(f"{text[:10]} {text[11:23]}Z" if len(text) == len("2026-11-23T14:05:06.000000Z") else text)
 
 
 def _name(event: Fields) -> str:

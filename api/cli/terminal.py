@@ -32,6 +32,8 @@ __all__ = [
     "without_warnings",
 ]
 
+_OUTPUT: Final = "standard output"
+"""Named in errors: "No space left" alone would be taken for the store's disk."""
 _JOINERS: Final = "\u200c\u200d"  # format characters that writing needs: Persian, Indic scripts, emoji
 _NAMED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COLOURS: Final = {
@@ -97,7 +99,7 @@ def coloured(text: str, level: str) -> str:
 def put(text: str) -> None:
     """The text and a line end are written to standard output."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.buffer.write(text.encode(encoding, "backslashreplace") + b"\n")
+    _write(text.encode(encoding, "backslashreplace") + b"\n")
 
 
 def put_line(line: bytes) -> None:
@@ -105,12 +107,24 @@ def put_line(line: bytes) -> None:
     if is_terminal(sys.stdout):
         put(visible(line.decode("utf-8", "backslashreplace")))
     else:
-        sys.stdout.buffer.write(line + b"\n")
+        _write(line + b"\n")
 
 
 def flush() -> None:
     """What was put is with the reader of standard output."""
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = _OUTPUT
+        raise
+
+
+def _write(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+    except OSError as error:
+        error.filename = _OUTPUT
+        raise
 
 
 def report(text: str) -> None:

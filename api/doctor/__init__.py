@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stonelog.filestore import Reader
+from stonelog.filestore import Reader, StonelogError
 
 from .check import Check
 from .contents import check_clock, check_lines
@@ -36,5 +36,7 @@ def examine(
         checks.append(
             Check("segments", "problem", f"{error.filename}: {error.strerror}", "make it readable for this user")
         )
+    except StonelogError as error:
+        checks.append(Check("segments", "problem", Exception.__str__(error), error.hint))
     checks += [*check_index(directory), *check_quarantine(directory), *check_disk(directory), *check_versions()]
     return checks

@@ -23,6 +23,7 @@ _TEXTS: Final[dict[str, tuple[str, ...]]] = {
     "path": ("request_uri", "uri"),
 }
 _STATUS: Final = ("status", "response", "status_code")
+_REQUEST: Final = {"method", "path", "status_code"}
 _RENAMED: Final = {
     "http_referer": "referrer",
     "http_referrer": "referrer",
@@ -55,13 +56,16 @@ class NginxJson(Format[dict[str, Any]]):
             if key in left:
                 metadata["client"] = left.pop(key)
                 break
-        if isinstance(request := left.pop("request", None), str):
-            fields |= request_fields(request, metadata)
+        if isinstance(left.get("request"), str):
+            fields |= request_fields(left.pop("request"), metadata)
         for field, keys in _TEXTS.items():
             value = values.text(_taken(left, keys))
             if value is not None and field not in fields:
                 fields[field] = value
         fields |= http_result(_taken(left, _STATUS), metadata)
+        if not fields.keys() & _REQUEST and "request" not in metadata:
+            # Other programs write a time on each line too; their lines are no requests.
+            raise Rejected("request: missing; expected it, request_method, request_uri or status")
         seconds = left.get("request_time")
         if (took := values.milliseconds(seconds)) is not None:
             fields["response_time_ms"] = took

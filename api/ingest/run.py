@@ -192,4 +192,4 @@ def _without_index(error: EventTooLarge | InvalidEvent) -> str:
     """The error's text without the place in a batch, which tells the reader nothing."""
     if isinstance(error, EventTooLarge):
         return str(EventTooLarge(error.size, error.limit))
-    return str(InvalidEvent(error.field, error.given, str(error).rpartition(" is not allowed: ")[2]))
+    return str(error).removeprefix(f"event {error.index}: ")

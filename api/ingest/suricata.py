@@ -40,10 +40,12 @@ class Suricata(Format[Any]):
         stamp, kind = left.pop("timestamp", None), left.get("event_type")
         moment = values.iso_time(stamp)
         if moment is None:
-            raise Rejected(f"timestamp: {str(stamp)[:40]!a} is no time; {_EXPECTED}")
+            given = "missing" if stamp is None else f"{str(stamp)[:40]!a} is no time"
+            raise Rejected(f"timestamp: {given}; {_EXPECTED}")
         action = Action.SECURITY_EVENT if kind == "alert" else values.name(kind)
         if action is None:
-            raise Rejected(f"event_type: {str(kind)[:40]!a} is no name; {_EXPECTED}")
+            given = "missing" if kind is None else f"{str(kind)[:40]!a} is no name"
+            raise Rejected(f"event_type: {given}; {_EXPECTED}")
         fields: dict[str, Any] = {"time": moment, "category": Category.SECURITY, "action": action}
         alert = left.get("alert")
         if isinstance(alert, dict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from . import values
@@ -15,7 +15,7 @@ __all__ = ["Head", "YearCount", "parse_head"]
 _HEAD = re.compile(
     r"(?:<\d{1,3}>)?"
     r"(?:(?P<month>[A-Z][a-z]{2}) (?P<day>[ \d]\d) (?:(?P<year>\d{4}) )?(?P<clock>\d\d:\d\d:\d\d)(?:\.\d{1,9})?"
-    r"|(?P<iso>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[0-9.,:+Zz-]{0,20}))"
+    r"|(?P<iso>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:?\d\d)))"
     r" (?P<host>\S++) (?P<rest>.*)",
     re.ASCII | re.DOTALL,
 )
@@ -97,7 +97,7 @@ def parse_head(line: str, years: YearCount) -> Head:
     match = _HEAD.fullmatch(line)
     if match is None:
         raise Rejected(
-            "time: expected a syslog line, such as `Mar 27 13:06:56 host sshd[1291]: text` or an RFC 3339 time"
+            "time: expected a syslog line, such as `Mar 27 13:06:56 host sshd[1]: text` or an RFC 3339 time with offset"
         )
     program = _PROGRAM.fullmatch(match["rest"])
     message = program["message"] if program else match["rest"]
@@ -115,7 +115,7 @@ def parse_head(line: str, years: YearCount) -> Head:
 
 def _time(match: re.Match[str], years: YearCount) -> datetime:
     if match["iso"]:
-        moment, shown = values.iso_time(match["iso"], UTC), match["iso"]
+        moment, shown = values.iso_time(match["iso"]), match["iso"]
     else:
         month, day, clock = values.MONTHS.get(match["month"]), int(match["day"]), match["clock"]
         shown = f"{match['month']} {match['day']} {clock}"

@@ -19,8 +19,11 @@ import pytest
 from stonelog.filestore import Reader, Store
 from stonelog.filestore.codec import stamp
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests/dev"), "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 # Imports once, then forks a writer for each line it is told, with no store open in it yet. A writer appends from
 # several threads until it is killed, and prints "seq id" for each event after its receipt, in whole lines.

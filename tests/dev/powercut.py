@@ -46,7 +46,7 @@ class Write:
         return content[: self.offset] + self.data + content[self.offset + len(self.data) :]
 
     def torn(self, content: bytes) -> Iterator[bytes]:
-        """The content after a part of the write. Where it is not, the bytes are the old ones, or 0 if there were none."""
+        """The content after a part of the write; elsewhere the bytes are the old ones, or 0 if there were none."""
         length = len(self.data)
         old = content[self.offset : self.offset + length].ljust(length, b"\0")
         places = set(range(length)) if length <= EVERY_BYTE else {1, length // 3, length // 2, length - 2, length - 1}

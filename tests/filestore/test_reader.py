@@ -15,8 +15,6 @@ from freezegun import freeze_time
 
 from stonelog.filestore import CorruptLine, DiskFull, Event, Reader, StonelogError, Store, files
 
-ROOT = Path(__file__).parents[2]
-
 
 def append(store: Store, count: int = 1) -> None:
     """So many more events, with some text."""
@@ -306,7 +304,7 @@ def test_follow_sees_another_process(directory: Path) -> None:
         "with Store.open(sys.argv[1]) as store:\n"
         "    for n in range(20): store.append(category='api', action='read', message=str(n))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests/dev")}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     got: list[str | None] = []
     stop = threading.Event()
     with subprocess.Popen([sys.executable, "-c", code, str(directory)], env=environment) as process:

@@ -252,7 +252,7 @@ def test_F42_rot_before_an_empty_segment_does_not_give_the_seq_again(directory: 
 
 @pytest.mark.parametrize("tail", [b"garbage", b"garbage\n", b"a\nb\nc\n"])
 def test_bytes_after_a_segment_that_misses_nothing_take_nothing_from_the_next(directory: Path, tail: bytes) -> None:
-    """They are set aside: a failed sync may have left them. Also where nothing was ever synced (durability none), so that no line vouches for those before it."""
+    """They are set aside, for a failed sync may have left them; also where nothing was ever synced (`none`)."""
     for synced in (0, 3):
         old = b"".join(line(seq, 0) for seq in (1, 2, 3)) + tail
         new = b"".join(line(seq, synced) for seq in (4, 5, 6))

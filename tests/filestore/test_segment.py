@@ -20,8 +20,6 @@ from stonelog.filestore.layout import Layout
 from stonelog.filestore.recovery import Recovery
 from stonelog.filestore.segment import ActiveSegment
 
-ROOT = Path(__file__).parents[2]
-
 
 def append(store: Store) -> Receipt:
     """One more event."""
@@ -103,7 +101,7 @@ def test_T03_the_day_is_utc_wherever_the_process_runs(directory: Path, zone: str
         "assert before <= event.time <= datetime.now(UTC), event.time\n"
         "print(receipt.file, event.line.decode(), time.tzname[0])"
     )
-    environment = {**os.environ, "TZ": zone, "PYTHONPATH": str(ROOT / "tests/dev")}
+    environment = {**os.environ, "TZ": zone, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     run = subprocess.run(
         [sys.executable, "-c", code, str(directory)], env=environment, check=True, capture_output=True, text=True
     )

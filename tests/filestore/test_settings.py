@@ -90,3 +90,10 @@ def test_the_call_wins_over_the_settings(directory: Path, monkeypatch: pytest.Mo
         assert store.settings.segment_bytes == 1
     with Store.open(directory) as store:
         assert store.append(category="api", action="read").durability == "none"
+
+
+def test_a_mistyped_variable_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of the section that names no setting is an error: it was meant to change something."""
+    monkeypatch.setenv("STONELOG_STORE_DURABILTY", "none")
+    with pytest.raises(InvalidSetting, match="STONELOG_STORE_DURABILTY = none: there is no such setting; known are"):
+        load_section(StoreSettings, tmp_path, "store")

@@ -19,7 +19,6 @@ from freezegun import freeze_time
 
 from stonelog.filestore import Event, EventTooLarge, InvalidEvent, Receipt, Store, StoreReadOnly, files
 
-ROOT = Path(__file__).parents[2]
 EVENT: dict[str, Any] = {"category": "api", "action": "read"}
 
 
@@ -30,7 +29,11 @@ def seqs(store: Store) -> list[int | None]:
 
 def run(code: str, *given: object) -> str:
     """What a Python program with these arguments prints, with warnings of forks beside threads silenced."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests/dev"), "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONWARNINGS": "ignore",
+    }
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, given)], env=environment, capture_output=True, text=True, check=False
     )

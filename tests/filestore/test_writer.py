@@ -18,7 +18,6 @@ import pytest
 
 from stonelog.filestore import DiskFull, StonelogError, Store, StoreReadOnly, files, writer
 
-ROOT = Path(__file__).parents[2]
 EVENT = {"category": "api", "action": "read"}
 
 
@@ -300,7 +299,11 @@ def test_F23_an_exception_between_write_and_sync_is_not_acknowledged(
 
 def run(code: str, *given: object, wrap: tuple[str, ...] = ()) -> str:
     """What a Python program with these arguments prints."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests/dev"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     command = [*wrap, sys.executable, "-c", code, *map(str, given)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -367,3 +367,36 @@ def test_an_empty_index_stands(store: Store, directory: Path) -> None:
     connection = sqlite3.connect(":memory:")
     assert stands(Reader(directory), connection, NOWHERE)
     connection.close()
+
+
+def test_F54_an_index_for_which_there_is_no_room_is_not_begun(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the room that events need, nothing is indexed; queries scan, and appends go on."""
+    with Store.open(directory) as store:
+        store.append_many([{"category": "api", "action": "x", "message": f"word{number}"} for number in range(50)])
+        builder = Builder(directory)
+        with monkeypatch.context() as patched:
+            usage = shutil.disk_usage(directory)
+            patched.setattr(shutil, "disk_usage", lambda path: usage._replace(free=900_000))
+            with pytest.raises(IndexUnavailable, match="bytes free"):
+                builder.catch_up()
+        with Index.open(directory) as index:
+            assert index.count("word7") == 1
+        assert builder.catch_up() == 50
+        builder.close()
+
+
+def test_F54_an_index_that_was_just_begun_and_filled_the_disk_gives_the_space_back(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When SQLite finds no space for the first batch nothing of it stays: events come first."""
+    with Store.open(directory) as store:
+        words = [" ".join(f"w{place}x{number}" for place in range(50)) for number in range(200)]
+        store.append_many([{"category": "api", "action": "x", "message": message} for message in words])
+    builder = Builder(directory)
+    connection = builder._open()
+    connection.execute("PRAGMA max_page_count = 20")
+    with pytest.raises(IndexUnavailable, match="full"):
+        builder.catch_up()
+    assert not list((directory / "index").iterdir())
+    assert builder.catch_up() == 200
+    builder.close()

@@ -56,7 +56,7 @@ def test_an_id_out_of_its_time_is_found_too(store: Store, directory: Path, monke
     """An id whose time does not fit its place, as after a jump of the clock, is found by looking at everything."""
     monkeypatch.setattr(module, "_NEAR", 2)
     early = "00000000-0001-7000-8000-00000000abcd"
-    monkeypatch.setattr("stonelog.filestore.store.uuid7", lambda _: early)
+    monkeypatch.setattr("stonelog.filestore.prepare.uuid7", lambda _: early)
     store.append_many([{"category": "api", "action": "read"}])
     monkeypatch.undo()
     monkeypatch.setattr(module, "_NEAR", 2)

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stonelog.api.cli.lines import ShortLines, block, csv_row
@@ -80,6 +80,7 @@ def test_short_line_leaves_out_what_is_absent(fields, end):
 
 
 @given(st.dictionaries(st.sampled_from(sorted(EVENT)), st.text()))
+@example({"time": "2026-11-23T14:05:06.\x1b[31m0Z"})
 def test_S02_a_short_line_is_one_line_without_controls(fields):
     """Whatever the texts, an event is one line, and nothing in it is obeyed by a terminal."""
     (line,) = short({**EVENT, **fields})
