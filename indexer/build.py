@@ -197,7 +197,7 @@ class Builder:
         return position.seq
 
     def _give_back(self) -> None:
-        """The space that an unfinished batch took is free for events again; so is that of an index with none finished."""
+        """The space that an unfinished batch took is free for events again, as is that of an index of none."""
         if self._connection is not None and read_position(self._connection) == NOWHERE:
             self._discard("there is no space for it")
         self._close()  # which takes the write-ahead log away
