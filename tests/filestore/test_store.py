@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from freezegun import freeze_time
 
 from stonelog.filestore import Event, EventTooLarge, InvalidEvent, Receipt, Store, StoreReadOnly, files
 
@@ -251,155 +249,6 @@ def test_opening_that_cannot_record_its_recovery_lets_everything_go(
         with pytest.raises(StoreReadOnly):
             Store.open(directory)
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
-
-
-# Follow
-
-
-def test_follow_gives_what_other_threads_append(store: Store) -> None:
-    """Every event, once, in order, while several threads append; it ends with `stop`."""
-    stop = threading.Event()
-    got: list[int | None] = []
-    with ThreadPoolExecutor(4) as pool:
-        pending = [pool.submit(store.append, EVENT) for _ in range(50)]
-        for event in store.follow(stop=stop):
-            got.append(event.seq)
-            if len(got) == 50:
-                stop.set()
-        assert all(each.result() for each in pending)
-    assert got == list(range(1, 51))
-
-
-def test_follow_ends_with_the_store_and_does_not_touch_the_callers_event(store: Store) -> None:
-    """Closing ends it after what was written; a `stop` that others share stays as it was."""
-    stop = threading.Event()
-    store.append(EVENT)
-    events = store.follow(stop=stop)
-    assert next(events).seq == 1
-    store.append(EVENT)
-    store.close()
-    assert [event.seq for event in events] == [2]
-    assert not stop.is_set()
-
-
-def test_follow_across_midnight(directory: Path) -> None:
-    """The new day's segment is followed without a gap."""
-    with freeze_time("2026-12-31 23:59:59") as clock, Store.open(directory) as store:
-        stop, got = threading.Event(), []
-        store.append(EVENT)
-        for event in store.follow(stop=stop):
-            got.append((event.seq, event.time and event.time.year))
-            match len(got):
-                case 1:
-                    clock.move_to("2027-01-01")
-                    store.append(EVENT)
-                case 2:
-                    store.append(EVENT)
-                case 3:
-                    stop.set()
-    assert got == [(1, 2026), (2, 2027), (3, 2027)]
-
-
-def test_follow_never_gives_an_event_before_it_is_durable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the write of an event and its being given there is always a sync of its file that has returned."""
-    steps: list[str] = []
-    write, sync = files.write_all, files.sync_data
-
-    def written(fd: int, data: bytes) -> None:
-        steps.append("write")
-        write(fd, data)
-
-    def synced(fd: int) -> None:
-        length = files.size(fd)
-        sync(fd)
-        steps.append(f"synced {files.read_at(fd, 0, length).count(10)}")
-
-    monkeypatch.setattr(files, "write_all", written)
-    monkeypatch.setattr(files, "sync_data", synced)
-    stop = threading.Event()
-    with ThreadPoolExecutor(2) as pool:
-        pending = [pool.submit(store.append, EVENT) for _ in range(20)]
-        for event in store.follow(stop=stop):
-            durable = max([int(step.split()[1]) for step in steps if step.startswith("synced")], default=0)
-            assert (event.seq or 0) <= durable
-            if event.seq == 20:
-                stop.set()
-        assert len([each.result() for each in pending]) == 20
-
-
-# asyncio
-
-
-def test_append_async_gives_the_same_receipt(store: Store) -> None:
-    """Awaited one by one or together, each event has its receipt, and the loop's own tasks go on meanwhile."""
-
-    async def main() -> list[Receipt]:
-        one = await store.append_async(EVENT, message="m")
-        return [one, *await asyncio.gather(*(store.append_async(**EVENT) for _ in range(20)))]
-
-    receipts = asyncio.run(main())
-    assert sorted(receipt.seq for receipt in receipts) == list(range(1, 22))
-    assert {event.seq: event.id for event in store.read()} == {receipt.seq: receipt.id for receipt in receipts}
-
-
-def test_append_async_does_not_block_the_loop(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the disk is busy the loop runs: it is the loop that lets the sync go on."""
-    go_on, real = threading.Event(), files.sync_data
-    monkeypatch.setattr(files, "sync_data", lambda fd: (go_on.wait(), real(fd))[1])
-
-    async def main() -> int:
-        task = asyncio.create_task(store.append_async(EVENT))
-        await asyncio.sleep(0)
-        go_on.set()
-        return (await task).seq
-
-    assert asyncio.run(main()) == 1
-
-
-def test_append_async_raises_as_append_does(store: Store) -> None:
-    """InvalidEvent before anything is queued; StoreReadOnly after close."""
-    with pytest.raises(InvalidEvent):
-        asyncio.run(store.append_async(category="api"))
-    store.close()
-    with pytest.raises(StoreReadOnly):
-        asyncio.run(store.append_async(EVENT))
-
-
-def test_a_cancelled_append_async_leaves_the_store_in_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the event is written is open; the next ones work, and `seq` stays dense."""
-    go_on, reached, real = threading.Event(), threading.Event(), files.sync_data
-    monkeypatch.setattr(files, "sync_data", lambda fd: (reached.set(), go_on.wait(), real(fd))[2])
-
-    async def main() -> int:
-        task = asyncio.create_task(store.append_async(EVENT))
-        await asyncio.sleep(0)
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        go_on.set()
-        return (await store.append_async(EVENT)).seq
-
-    assert asyncio.run(main()) == 2
-    assert seqs(store) == [1, 2]
-
-
-def test_a_loop_that_closed_meanwhile_does_not_stop_the_committer(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When the loop ended before the disk answered, the event is written and the next append works."""
-    go_on, reached, real = threading.Event(), threading.Event(), files.sync_data
-    monkeypatch.setattr(files, "sync_data", lambda fd: (reached.set(), go_on.wait(), real(fd))[2])
-
-    async def main() -> None:
-        task = asyncio.create_task(store.append_async(EVENT))
-        await asyncio.sleep(0)
-        await asyncio.to_thread(reached.wait)
-        task.cancel()
-
-    asyncio.run(main())
-    go_on.set()
-    assert store.append(EVENT).seq == 2
 
 
 # Processes
