@@ -91,16 +91,16 @@ _NICKNAMES: Final = {
     "url": "path",
     "user": "username",
 }
-LONGEST_PATH: Final = 512
-"""A longer path is none: each of its dots may part keys or stand in one, and trying them all takes its square."""
-
+MOST_DOTS: Final = 100
+"""A path with more is none: each may part keys or stand in one, and trying them all takes the square of their number."""
+_LONGEST_SUGGESTION: Final = 128
 _NUMBER = re.compile(r"-?\d{1,400}(?P<real>\.\d{1,400})?(?P<exponent>[eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def kind_of(field: str) -> Kind | None:
     """The kind of a field or a path such as `metadata.order.id`; None if there is no such field."""
     if field.startswith("metadata."):
-        return "metadata" if len(field) <= LONGEST_PATH else None
+        return "metadata" if field.count(".") <= MOST_DOTS else None
     return _KINDS.get(field, "string") if field in FIELDS else None
 
 
@@ -108,7 +108,7 @@ def nearest_field(name: str) -> str:
     """The field that `name` was most likely meant to be; a path in metadata if none is near."""
     from difflib import get_close_matches
 
-    if len(name) > LONGEST_PATH // 4:
+    if len(name) > _LONGEST_SUGGESTION:
         return "a shorter name"
     lower = name.lower()
     if lower in _NICKNAMES:

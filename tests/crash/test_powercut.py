@@ -191,7 +191,7 @@ def test_F12_a_cut_during_recovery_is_recovered_too(place: Path, scenario: Scena
     """If the power fails again while a store is being opened, the next opening keeps every promise."""
     first = record(place, scenario)
     torn = [state for state in first.states.values() if state.acknowledged]
-    torn = torn[:: max(25, len(torn) // 20)]
+    torn = torn[:: max(25, len(torn) // 12)]
     tried, wrong = 0, []
     for state in torn:
         disk = reopen(state, place)
@@ -207,7 +207,7 @@ def test_F13_kill_restart_append_then_cut(place: Path, scenario: Scenario) -> No
     """What a killed process left in the page cache is made durable before anything new is acknowledged."""
     operations = record(place, scenario).operations
     tried, wrong = 0, []
-    for at in range(2, operations, max(2, operations // 14)):
+    for at in range(2, operations, max(2, operations // 8)):
         disk = killed(place, scenario, at)
         tried += len(disk.states)
         wrong += broken(disk, place)

@@ -150,3 +150,9 @@ def test_bare_words_see_the_fields_of_the_contract(event: dict[str, Any]) -> Non
     expected = [event[field] for field in named.split() if field in event] + event.get("tags", [])
     expected += [json_text(value) for value in leaves_below(event.get("metadata"))]
     assert searched_texts(event) == expected
+
+
+def test_S07_a_path_of_very_many_dots_is_none() -> None:
+    """Trying all ways to part a path at its dots takes the square of their number: a query cannot ask for that."""
+    assert kind_of("metadata." + "a" * 5000) == "metadata"
+    assert kind_of("metadata." + "." * 8000) is None
