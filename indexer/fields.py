@@ -92,7 +92,7 @@ _NICKNAMES: Final = {
     "user": "username",
 }
 MOST_DOTS: Final = 100
-"""A path with more is none: each may part keys or stand in one, and trying them all takes the square of their number."""
+"""A path with more is none: each may part keys or stand in one, and trying all takes the square of their number."""
 _LONGEST_SUGGESTION: Final = 128
 _NUMBER = re.compile(r"-?\d{1,400}(?P<real>\.\d{1,400})?(?P<exponent>[eE][+-]?\d{1,4})?", re.ASCII)
 
