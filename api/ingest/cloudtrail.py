@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final
 
 from stonelog.filestore import Action, Category
 
-from . import strict_json, values
-from .format import Format, Rejected, kind_of
+from . import values
+from .format import Format, Rejected, kind_of, parse_records
 from .surplus import add, fitted
 
 __all__ = ["CloudTrail"]
@@ -43,13 +43,7 @@ class CloudTrail(Format[Any]):
 
     def records(self, line: bytes) -> list[Any]:
         """The record on the line, or those of a document or a list."""
-        try:
-            value = strict_json.parse(line)
-        except strict_json.JsonError as error:
-            raise Rejected(str(error)) from None
-        if isinstance(value, dict) and isinstance(value.get("Records"), list) and "eventName" not in value:
-            return list(value["Records"])
-        return value if isinstance(value, list) else [value]
+        return parse_records(line, "Records")
 
     def event(self, record: Any) -> dict[str, Any]:
         """The call that the record tells of."""

@@ -13,7 +13,7 @@ from stonelog.filestore import StonelogError
 from . import strict_json
 from .mapping import Map
 
-__all__ = ["Format", "Options", "Rejected", "kind_of", "parse_object", "text_line"]
+__all__ = ["Format", "Options", "Rejected", "kind_of", "parse_object", "parse_records", "text_line"]
 
 Record = TypeVar("Record")
 
@@ -73,6 +73,20 @@ def parse_object(line: bytes, expected: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Rejected(f"column 1: expected {expected}, found {kind_of(value)}")
     return value
+
+
+def parse_records(line: bytes, key: str | None = None) -> list[Any]:
+    """The JSON value on the line as a record, or those of a list, or of an object's list at `key`.
+
+    Raises Rejected if it is no strict JSON.
+    """
+    try:
+        value = strict_json.parse(line)
+    except strict_json.JsonError as error:
+        raise Rejected(str(error)) from None
+    if key is not None and isinstance(value, dict) and isinstance(value.get(key), list):
+        return list(value[key])
+    return value if isinstance(value, list) else [value]
 
 
 def text_line(line: bytes) -> str:

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Final
 
 from stonelog.filestore import Action, Category, Level
 
-from . import strict_json, values
-from .format import Format, Rejected, kind_of
+from . import values
+from .format import Format, Rejected, kind_of, parse_records
 from .surplus import fitted
 
 __all__ = ["Suricata"]
@@ -26,11 +26,7 @@ class Suricata(Format[Any]):
 
     def records(self, line: bytes) -> list[Any]:
         """The record on the line, or those of a list."""
-        try:
-            value = strict_json.parse(line)
-        except strict_json.JsonError as error:
-            raise Rejected(str(error)) from None
-        return value if isinstance(value, list) else [value]
+        return parse_records(line)
 
     def event(self, record: Any) -> dict[str, Any]:
         """What the sensor saw; a time without offset is taken as UTC."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -19,20 +16,6 @@ EVENT: dict[str, Any] = {"category": "api", "action": "read"}
 def seqs(store: Store) -> list[int | None]:
     """The `seq`s of all events."""
     return [event.seq for event in store.read()]
-
-
-def run(code: str, *given: object) -> str:
-    """What a Python program with these arguments prints, with warnings of forks beside threads silenced."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "PYTHONWARNINGS": "ignore",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, given)], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_append_async_gives_the_same_receipt(store: Store) -> None:
