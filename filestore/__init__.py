@@ -16,12 +16,18 @@ from .errors import (
     shorten,
 )
 from .event import ACTIONS, CATEGORIES, FIELDS, LEVELS, Action, Category, Event, Level, format_time, parse_time
+from .fetch import Fetcher, Line
+from .holds import Hold
+from .layout import Codec
 from .lock import StoreLock
+from .manifest import Manifest
 from .quarantine import Quarantine, RejectFile
-from .reader import Fetcher, Line, Reader, Segment
+from .reader import Reader, Segment
 from .recovery import Recovery
+from .retention import Kept, Removal, RetentionSettings
 from .settings import Durability, StoreSettings, load_section
 from .store import Receipt, Store
+from .upkeep import Retained, SealSettings, Upkeep
 
 __all__ = [
     "ACTIONS",
@@ -31,21 +37,29 @@ __all__ = [
     "MAX_LINE",
     "Action",
     "Category",
+    "Codec",
     "CorruptLine",
     "DiskFull",
     "Durability",
     "Event",
     "EventTooLarge",
     "Fetcher",
+    "Hold",
     "InvalidEvent",
     "InvalidSetting",
+    "Kept",
     "Level",
     "Line",
+    "Manifest",
     "Quarantine",
     "Reader",
     "Receipt",
     "Recovery",
     "RejectFile",
+    "Removal",
+    "Retained",
+    "RetentionSettings",
+    "SealSettings",
     "Segment",
     "StonelogError",
     "Store",
@@ -53,6 +67,7 @@ __all__ = [
     "StoreLocked",
     "StoreReadOnly",
     "StoreSettings",
+    "Upkeep",
     "dumps",
     "format_time",
     "load_section",

@@ -82,14 +82,26 @@ class DiskFull(StonelogError):
 class CorruptLine(StonelogError):
     """Bytes of an event that was acknowledged can no longer be read: they rotted or another hand changed them."""
 
-    def __init__(self, file: str, line: int | None, offset: int, length: int, reason: str) -> None:
+    def __init__(
+        self,
+        file: str,
+        line: int | None,
+        offset: int,
+        length: int,
+        reason: str,
+        *,
+        missing: tuple[int, int] | None = None,
+    ) -> None:
         self.file = file
         self.line = line
         self.offset = offset
         self.length = length
         self.reason = reason
+        self.missing = missing
+        """The first and the last `seq` that are missing, where that is known."""
         at = f"{file}:{'?' if line is None else line}:{offset}"
-        super().__init__(f"{at}: {length:,} bytes cannot be read: {reason}", hint="`stonelog doctor` tells more")
+        what = f"{length:,} bytes cannot be read: {reason}" if length else reason
+        super().__init__(f"{at}: {what}", hint="`stonelog doctor` tells more")
 
 
 class InvalidSetting(StonelogError):

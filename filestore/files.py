@@ -15,8 +15,10 @@ import stat
 from pathlib import Path
 
 __all__ = [
+    "allocated",
     "close",
     "create",
+    "free",
     "fsync",
     "fsync_directory",
     "is_at",
@@ -31,6 +33,7 @@ __all__ = [
     "remove",
     "rename",
     "size",
+    "size_at",
     "sync_data",
     "truncate",
     "unlock",
@@ -116,6 +119,28 @@ def is_writable_by_all(path: Path) -> bool:
 def size(fd: int) -> int:
     """The file's length in bytes."""
     return os.fstat(fd).st_size
+
+
+def size_at(path: Path) -> int:
+    """The length in bytes of the file, 0 if it is not there."""
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def allocated(path: Path) -> int:
+    """The bytes that the file takes on disk, 0 if it is not there."""
+    try:
+        return os.stat(path, follow_symlinks=False).st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def free(path: Path) -> int:
+    """The bytes that we may still write on the file system that holds `path`."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
 
 
 def read_at(fd: int, offset: int, length: int) -> bytes:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from . import files
 from .errors import StoreLocked
@@ -29,6 +29,16 @@ class StoreLock:
         self._path = path
         self._seconds = seconds
         self._fd = files.open_lock(path)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path, seconds: float) -> Iterator[Self]:
+        """A handle on the lock, not taken; closed after the block."""
+        lock = cls(path, seconds)
+        try:
+            yield lock
+        finally:
+            lock.close()
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import threading
@@ -10,82 +11,52 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final
 
 from . import files
 from .errors import CorruptLine, StonelogError
 from .event import Event
-from .layout import Layout, SegmentName, segment_names
-from .scan import first_stamp, items, last_stamp, line_number, place_of
+from .fetch import Fetcher, Line
+from .layout import Codec, Layout, SegmentName, segment_forms
+from .pruned import read_pruned
+from .reading import Reading
+from .stored import PlainFile, SealedFile, open_stored
 
-__all__ = ["Fetcher", "Line", "Reader", "Segment"]
+__all__ = ["Reader", "Segment"]
 
-_BLOCK: Final = 1 << 20
 _POLL_SECONDS: Final = 0.025
 _SETTLE_SECONDS: Final = 1.0
 _SETTLE_PAUSE: Final = 0.0005
-_OPEN_SEGMENTS: Final = 32
 _NOTHING_TO_SYNC: Final = frozenset({errno.EROFS, errno.EINVAL, errno.ENOTSUP})
 """What a sync on a file system says that is mounted read-only or knows no sync."""
 
 log = logging.getLogger("stonelog")
 
 
-class Line(NamedTuple):
-    """A good line: its place in the order, its bytes without line end, and where they stand."""
-
-    seq: int
-    raw: bytes
-    segment: str
-    offset: int
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of events as it is now. `first_seq` is None while it has no good line."""
+    """One segment as it is now. `first_seq` is None while it has no good line.
+
+    `name` is that of the plain file, sealed or not; `path` the file that is there, `codec` how it is sealed, None for
+    a plain one; `size` the plain bytes, `stored` those the file has.
+    """
 
     name: str
     day: date
     number: int
     path: Path
     size: int
+    stored: int
     first_seq: int | None
+    codec: Codec | None
 
 
 def _warn(error: CorruptLine) -> None:
     log.error("%s", error)
 
 
-class Fetcher:
-    """Reads lines by segment, offset and length, keeping the segments open. For one thread."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._fds: dict[str, int] = {}
-
-    def __call__(self, segment: str, offset: int, length: int) -> bytes:
-        """The bytes there; fewer if the file ends before. Raises OSError, ValueError for a name that is not ours."""
-        fd = self._fds.get(segment)
-        if fd is None:
-            name = SegmentName.parse(segment)
-            if name is None:
-                raise ValueError(f"{segment}: not the name of a segment")
-            if len(self._fds) >= _OPEN_SEGMENTS:
-                files.close(self._fds.pop(next(iter(self._fds))))
-            fd = self._fds[segment] = files.open_read(self._layout.segment(name))
-        return files.read_at(fd, offset, length)
-
-    def close(self) -> None:
-        """No segment is open any more."""
-        for fd in self._fds.values():
-            files.close(fd)
-        self._fds.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+def _ignore(error: CorruptLine) -> None:
+    """Nobody is told."""
 
 
 class Reader:
@@ -95,10 +66,15 @@ class Reader:
         self.directory = Path(directory).absolute()
         self._layout = Layout(self.directory)
         self._first: dict[SegmentName, int] = {}
+        self._sealed: dict[SegmentName, Segment] = {}
         self._synced: tuple[SegmentName, int, int] | None = None
 
+    def names(self) -> list[str]:
+        """The names of the segments, oldest first: those of their plain files, also of the sealed ones."""
+        return [name.file for name in self._names()]
+
     def segments(self) -> list[Segment]:
-        """The segments, oldest first."""
+        """The segments, oldest first. Raises StonelogError if one cannot be read."""
         described = (self._describe(name) for name in self._names())
         return [segment for segment in described if segment is not None]
 
@@ -113,25 +89,38 @@ class Reader:
         """The good lines with a `seq` above `after`, in order, up to what is there when each segment is reached.
 
         With `durable`, what is given is on stable storage first and not part of a write under way. `start` (a
-        segment's name and an offset at which a line starts) saves looking for the place of `after`. Bad bytes are
-        stepped over and told to `on_corrupt`.
+        segment's name and an offset at which a line starts) saves looking for the place of `after`. What is not as it
+        was written is stepped over and told to `on_corrupt`: bad bytes, files that cannot be read, lines out of
+        order, and `seq`s that are missing although retention did not remove them.
         """
         names = self._names()
-        firsts = [self._first_seq(name) for name in names]
         begin = SegmentName.parse(start[0]) if start is not None else None
-        for place, name in enumerate(names):
-            following = next((first for first in firsts[place + 1 :] if first is not None), None)
-            if following is not None and following <= after + 1:
-                continue
+        for place in range(self._place(names, after), len(names)):
+            name = names[place]
             if begin is not None and name < begin:
                 continue
-            newest = place == len(names) - 1
-            offset = start[1] if start is not None and name == begin else None
-            for line in self._segment_lines(name, after, offset, newest, durable, on_corrupt):
-                if following is not None and line.seq >= following:
-                    break  # written again in the next segment after a failed sync
-                after = line.seq
-                yield line
+            following = next((first for each in names[place + 1 :] if (first := self._first_seq(each))), None)
+            if following is not None and following <= after + 1:
+                continue
+            try:
+                stored = open_stored(self._layout, name)
+            except OSError as error:
+                self._tell_unreadable(name, error, on_corrupt)
+                continue
+            try:
+                offset = start[1] if start is not None and name == begin else None
+                newest = place == len(names) - 1
+                reading = Reading(stored, name, after, on_corrupt)
+                end = self._end(stored, name, durable=durable, newest=newest)
+                for line in reading.lines(offset, end, newest=newest):
+                    if following is not None and line.seq >= following:
+                        break  # written again in the next segment after a failed sync
+                    if line.seq > after + 1:
+                        self._tell_missing(reading, after, line, on_corrupt)
+                    after = line.seq
+                    yield line
+            finally:
+                stored.close()
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """The events with a `seq` above `after`, in order, each on stable storage before it is given."""
@@ -171,7 +160,7 @@ class Reader:
 
     def get(self, seq: int) -> Line | None:
         """The line of this `seq`, None if there is none."""
-        line = next(self.lines(seq - 1), None) if seq > 0 else None
+        line = next(self.lines(seq - 1, on_corrupt=_ignore), None) if seq > 0 else None
         return line if line is not None and line.seq == seq else None
 
     @property
@@ -183,36 +172,72 @@ class Reader:
         """The highest `seq` that is on stable storage now; what was only in the cache is synced first."""
         name, last, end = self._last()
         if name is not None and self._synced != (name, end, last):
-            fd = self._open(name)
-            try:
-                self._sync(fd, name)
-            finally:
-                files.close(fd)
+            with contextlib.suppress(FileNotFoundError):  # sealed meanwhile, and so synced
+                plain = PlainFile(self._layout, name)
+                try:
+                    self._sync(plain)
+                finally:
+                    plain.close()
             self._synced = (name, end, last)
         return last
 
     def _names(self) -> list[SegmentName]:
-        return segment_names(files.list_names(self._layout.events))
+        forms = segment_forms(files.list_names(self._layout.events))
+        return [each.name for each in forms if each.plain or each.archives]
+
+    def _place(self, names: list[SegmentName], after: int) -> int:
+        """The place of the last segment that begins with the `seq` after `after` or before; 0 if none does."""
+        found, low, high = 0, 0, len(names) - 1
+        while low <= high:
+            probe = middle = (low + high) // 2
+            while probe <= high and self._first_seq(names[probe]) is None:
+                probe += 1
+            if probe <= high and (self._first_seq(names[probe]) or 0) <= after + 1:
+                found, low = probe, probe + 1
+            else:
+                high = middle - 1
+        return found
 
     def _describe(self, name: SegmentName) -> Segment | None:
-        path = self._layout.segment(name)
+        known = self._sealed.get(name)
+        if known is not None and known.path.exists():
+            return known
         try:
-            return Segment(name.file, name.day, name.number, path, path.stat().st_size, self._first_seq(name))
-        except (FileNotFoundError, StonelogError):
-            if path.exists():
-                raise
+            stored = open_stored(self._layout, name)
+        except FileNotFoundError:
             return None  # removed since the names were listed
+        except OSError as error:
+            raise self._unreadable(name, error) from error
+        try:
+            codec = stored.codec if isinstance(stored, SealedFile) else None
+            path = self._layout.events / stored.file
+            size = files.size(stored.fd)
+            first = self._first_seq(name)
+            segment = Segment(name.file, name.day, name.number, path, stored.size, size, first, codec)
+        finally:
+            stored.close()
+        if codec is not None:
+            self._sealed[name] = segment
+        return segment
 
     def _first_seq(self, name: SegmentName) -> int | None:
+        """The `seq` of its first good line; None if it has none or cannot be read."""
         if name not in self._first:
-            fd = self._open(name)
             try:
-                found = first_stamp(fd, files.size(fd))
-            finally:
-                files.close(fd)
-            if found is None:
+                stored = open_stored(self._layout, name)
+            except OSError:
                 return None
-            self._first[name] = found[1].seq
+            try:
+                manifest = stored.manifest if isinstance(stored, SealedFile) else None
+                found = stored.first_stamp() if manifest is None else None
+            except OSError:
+                return None
+            finally:
+                stored.close()
+            first = found.seq if found else manifest.first_seq if manifest else 0
+            if not first:
+                return None
+            self._first[name] = first
         return self._first[name]
 
     def _extent(self) -> tuple[SegmentName | None, int]:
@@ -220,30 +245,42 @@ class Reader:
         names = self._names()
         if not names:
             return None, 0
-        return names[-1], self._layout.segment(names[-1]).stat().st_size
+        return names[-1], files.size_at(self._layout.segment(names[-1]))
 
     def _last(self) -> tuple[SegmentName | None, int, int]:
         for name in reversed(self._names()):
-            fd = self._open(name)
             try:
-                end = files.size(fd)
-                found = last_stamp(fd, end)
+                stored = open_stored(self._layout, name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise self._unreadable(name, error) from error
+            try:
+                found = stored.last_stamp()
             finally:
-                files.close(fd)
+                stored.close()
             if found:
-                return name, found.seq, end
+                return name, found.seq, stored.size
         return None, 0, 0
 
-    def _sync(self, fd: int, name: SegmentName) -> None:
+    def _sync(self, plain: PlainFile) -> None:
         try:
-            files.sync_data(fd)
+            files.sync_data(plain.fd)
         except OSError as error:
             if error.errno not in _NOTHING_TO_SYNC:
                 raise StonelogError(
-                    f"{self._layout.segment(name)}: cannot be synced: {error.strerror}",
+                    f"{self._layout.events / plain.file}: cannot be synced: {error.strerror}",
                     hint="what may not be on stable storage is not given out; look at the disk",
                 ) from error
-            log.debug("%s: cannot be synced by a reader: %s", name.file, error)
+            log.debug("%s: cannot be synced by a reader: %s", plain.file, error)
+
+    def _end(self, stored: PlainFile | SealedFile, name: SegmentName, *, durable: bool, newest: bool) -> int:
+        """How far the segment is read; with `durable` that is on stable storage, as all of a sealed one is."""
+        if isinstance(stored, SealedFile) or not durable:
+            return stored.size
+        end = self._settled_size(stored.fd) if newest else stored.size
+        self._sync(stored)
+        return end
 
     def _settled_size(self, fd: int) -> int:
         """The size at a moment when no write is under way.
@@ -262,51 +299,20 @@ class Reader:
         finally:
             files.close(lock)
 
-    def _open(self, name: SegmentName) -> int:
-        path = self._layout.segment(name)
-        try:
-            return files.open_read(path)
-        except OSError as error:
-            raise StonelogError(
-                f"{path}: cannot be read: {error.strerror}", hint="a segment is a regular file that may be read"
-            ) from error
+    def _unreadable(self, name: SegmentName, error: OSError) -> StonelogError:
+        text = f"{self._layout.segment(name)}: cannot be read: {error.strerror}"
+        return StonelogError(text, hint="a segment is a regular file that may be read")
 
-    def _segment_lines(
-        self,
-        name: SegmentName,
-        after: int,
-        offset: int | None,
-        newest: bool,
-        durable: bool,
-        on_corrupt: Callable[[CorruptLine], None],
-    ) -> Iterator[Line]:
-        fd = self._open(name)
-        try:
-            end = self._settled_size(fd) if durable and newest else files.size(fd)
-            if durable:
-                self._sync(fd, name)
-            counted = 0, 1
-            at = place_of(fd, end, after + 1) if offset is None else offset
-            while at < end:
-                data = files.read_at(fd, at, min(_BLOCK, end - at))
-                if not data:
-                    return
-                whole = data.rfind(b"\n") + 1
-                if not whole and len(data) == _BLOCK:
-                    whole = len(data)  # no line is that long: bad bytes, taken as they come
-                if not whole:
-                    if not newest:
-                        on_corrupt(CorruptLine(name.file, line_number(fd, at), at, end - at, "no line end"))
-                    return
-                for item in items(data[:whole], at):
-                    if item.stamp is None or not item.whole:
-                        reason = "not a line as the store wrote it"
-                        where = line_number(fd, item.offset, counted)
-                        counted = item.offset, where  # to count all from the start for each would take for ever
-                        on_corrupt(CorruptLine(name.file, where, item.offset, len(item.data) + 1, reason))
-                    elif item.stamp.seq > after:
-                        after = item.stamp.seq
-                        yield Line(after, item.data, name.file, item.offset)
-                at += whole
-        finally:
-            files.close(fd)
+    def _tell_unreadable(self, name: SegmentName, error: OSError, on_corrupt: Callable[[CorruptLine], None]) -> None:
+        """Nothing is told of a segment that retention removed since the names were listed: the `seq`s tell."""
+        if not isinstance(error, FileNotFoundError):
+            on_corrupt(CorruptLine(name.file, None, 0, 0, f"the file cannot be read: {error.strerror}"))
+
+    def _tell_missing(
+        self, reading: Reading, after: int, line: Line, on_corrupt: Callable[[CorruptLine], None]
+    ) -> None:
+        if read_pruned(self._layout).after(after) < line.seq - 1:
+            missing = after + 1, line.seq - 1
+            reason = f"seq {missing[0]} to {missing[1]} missing before this line"
+            where = reading.number(line.offset)
+            on_corrupt(CorruptLine(reading.file, where, line.offset, 0, reason, missing=missing))

@@ -18,11 +18,13 @@ from typing import Final, NamedTuple
 from . import files
 from .codec import MAX_LINE, Stamp
 from .errors import CorruptLine
-from .layout import Layout, SegmentName, segment_names
+from .layout import Forms, Layout, SegmentName, segment_forms
+from .pruned import Pruned, read_pruned
 from .quarantine import Quarantine
-from .scan import Item, first_stamp, items, line_number, place_of
+from .scan import Item, ReadAt, items, line_number, place_of
+from .stored import SealedFile, load_manifest, open_stored
 
-__all__ = ["Recovery", "Tail", "judge", "recover_segment", "recover_store"]
+__all__ = ["Recovered", "Recovery", "Tail", "judge", "recover_segment", "recover_store"]
 
 _BLOCK: Final = 256 * 1024
 _LARGEST_BATCH: Final = 64 * 1024 * 1024
@@ -138,7 +140,7 @@ def recover_segment(
         missing = ""
         if fault.first_missing <= fault.last_missing:
             missing = f"; acknowledged events missing: seq {fault.first_missing} to {fault.last_missing}"
-        where = line_number(fd, fault.offset)
+        where = line_number(_reading(fd), fault.offset)
         reason = f"not lines as the store wrote them{missing}"
         report.faults.append(CorruptLine(name, where, fault.offset, fault.length, reason))
     above = (item.offset for item in tail if item.stamp and item.stamp.seq > verdict.watermark)
@@ -174,8 +176,16 @@ def _cut(fd: int, name: str, offset: int, end: int, quarantine: Quarantine, repo
     files.fsync(fd)
 
 
-def recover_store(layout: Layout, report: Recovery) -> tuple[SegmentName | None, Tail]:
-    """Every segment ends with a whole, good line, durably, as are the names; gives the newest and its tail.
+class Recovered(NamedTuple):
+    """The newest segment, and whether it is plain; its tail, with the `seq`s of the whole store."""
+
+    newest: SegmentName | None
+    is_plain: bool
+    tail: Tail
+
+
+def recover_store(layout: Layout, report: Recovery) -> Recovered:
+    """Every plain segment ends with a whole, good line, durably, as are the names; sealed ones are not read.
 
     What was read may have stood in the page cache only: without syncing it here, an event acknowledged after the
     restart could survive a power cut that one before it does not. To be called with the store's lock held.
@@ -183,26 +193,60 @@ def recover_store(layout: Layout, report: Recovery) -> tuple[SegmentName | None,
     found = files.list_names(layout.events)
     for leftover in filter(_LEFTOVER.fullmatch, found):
         files.remove(layout.events / leftover)  # a segment that was being written whole; its lines stand elsewhere
-    names = segment_names(found)
+    segments = segment_forms(found)
+    pruned = read_pruned(layout)
     tail = Tail(0, 0, 0, 0)
-    for place, name in enumerate(names):
-        newest = place == len(names) - 1
-        fd = files.open_append(layout.segment(name))
-        try:
-            following = _first_stamp(layout, names[place + 1 :])
-            quarantine = Quarantine(layout.directory)
-            here = recover_segment(fd, name.file, *tail[:2], quarantine, report, newest=newest, following=following)
-            if newest:
-                _dirty_again(fd, layout.segment(name), here)
-            if following is not None:
-                here = _drop_superseded(fd, name, here, following, quarantine, report)
-            files.fsync(fd)
-            tail = Tail(max(tail.last_seq, here.last_seq), max(tail.watermark, here.watermark), here.end, here.unsure)
-        finally:
-            files.close(fd)
-    if names:
+    for place, forms in enumerate(segments):
+        if forms.plain:
+            before = _before(layout, segments[:place], tail, pruned)
+            tail = _recover_plain(layout, forms.name, before, segments[place + 1 :], report)
+    if segments:
         files.fsync_directory(layout.events)
-    return (names[-1] if names else None), tail
+    is_plain = bool(segments) and segments[-1].plain
+    if not is_plain:
+        tail = _before(layout, segments, tail, pruned)
+    return Recovered(segments[-1].name if segments else None, is_plain, tail)
+
+
+def _before(layout: Layout, segments: list[Forms], tail: Tail, pruned: Pruned) -> Tail:
+    """What is known before a segment: from the plain ones before it by `tail`, from a sealed one just before it."""
+    last = tail.last_seq
+    if segments and not segments[-1].plain:
+        last = max(last, _last_sealed(layout, segments[-1]))
+    last = pruned.after(last)
+    return Tail(last, max(tail.watermark, last), 0, 0)
+
+
+def _last_sealed(layout: Layout, forms: Forms) -> int:
+    manifest = load_manifest(layout, forms.name)
+    if manifest is not None:
+        return manifest.last_seq
+    for codec in forms.archives:
+        sealed = SealedFile(layout, forms.name, codec)
+        try:
+            found = sealed.last_stamp()
+        finally:
+            sealed.close()
+        if found:
+            return found.seq
+    return 0
+
+
+def _recover_plain(layout: Layout, name: SegmentName, before: Tail, later: list[Forms], report: Recovery) -> Tail:
+    newest = not later
+    fd = files.open_append(layout.segment(name))
+    try:
+        following = _first_stamp(layout, later)
+        quarantine = Quarantine(layout.directory)
+        here = recover_segment(fd, name.file, *before[:2], quarantine, report, newest=newest, following=following)
+        if newest:
+            _dirty_again(fd, layout.segment(name), here)
+        if following is not None:
+            here = _drop_superseded(fd, name, here, following, quarantine, report)
+        files.fsync(fd)
+    finally:
+        files.close(fd)
+    return Tail(max(before.last_seq, here.last_seq), max(before.watermark, here.watermark), here.end, here.unsure)
 
 
 def _dirty_again(fd: int, path: Path, tail: Tail) -> None:
@@ -215,17 +259,22 @@ def _dirty_again(fd: int, path: Path, tail: Tail) -> None:
         files.write_over(path, tail.unsure, files.read_at(fd, tail.unsure, tail.end - tail.unsure))
 
 
-def _first_stamp(layout: Layout, names: list[SegmentName]) -> Stamp | None:
+def _first_stamp(layout: Layout, segments: list[Forms]) -> Stamp | None:
     """The stamp of the first good line in these segments, None if they have none."""
-    for name in names:
-        fd = files.open_read(layout.segment(name))
-        try:
-            found = first_stamp(fd, files.size(fd))
-        finally:
-            files.close(fd)
-        if found:
-            return found[1]
+    for forms in segments:
+        if forms.plain or forms.archives:
+            stored = open_stored(layout, forms.name)
+            try:
+                found = stored.first_stamp()
+            finally:
+                stored.close()
+            if found:
+                return found
     return None
+
+
+def _reading(fd: int) -> ReadAt:
+    return lambda offset, length: files.read_at(fd, offset, length)
 
 
 def _drop_superseded(
@@ -238,7 +287,7 @@ def _drop_superseded(
     first = following.seq
     if not here.watermark < first <= here.last_seq:
         return here
-    offset = place_of(fd, here.end, first)
+    offset = place_of(_reading(fd), here.end, first)
     for item in items(files.read_at(fd, offset, here.end - offset), offset):
         if item.stamp and item.stamp.seq >= first:
             _cut(fd, name.file, item.offset, here.end, quarantine, report, "written again in the next segment")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from . import files
 from .codec import MAX_LINE, Stamp, stamp
 
-__all__ = ["Item", "first_stamp", "items", "last_stamp", "line_number", "place_of"]
+__all__ = ["Item", "ReadAt", "first_stamp", "items", "last_stamp", "line_number", "place_of"]
+
+ReadAt = Callable[[int, int], bytes]
+"""Gives the plain bytes of a segment from an offset on, at most so many, fewer only at the end."""
 
 _BLOCK: Final = 1 << 20
 _NEAR_END: Final = 4096
@@ -35,10 +37,10 @@ def items(data: bytes, base: int) -> Iterator[Item]:
         yield Item(base + start, data[start:], False, None)
 
 
-def first_stamp(fd: int, end: int, offset: int = 0) -> tuple[int, Stamp] | None:
+def first_stamp(read: ReadAt, end: int, offset: int = 0) -> tuple[int, Stamp] | None:
     """The first good line that starts at or after the first line end at `offset` (or at 0): its offset and stamp."""
     while offset < end:
-        data = files.read_at(fd, offset, min(_PROBE, end - offset))
+        data = read(offset, min(_PROBE, end - offset))
         skip = data.find(b"\n") + 1 if offset else 0
         for item in items(data[skip:], offset + skip):
             if item.whole and item.stamp:
@@ -49,12 +51,12 @@ def first_stamp(fd: int, end: int, offset: int = 0) -> tuple[int, Stamp] | None:
     return None
 
 
-def last_stamp(fd: int, end: int) -> Stamp | None:
+def last_stamp(read: ReadAt, end: int) -> Stamp | None:
     """The stamp of the last good line, found from the end."""
     length = _NEAR_END
     while end:
         start = max(0, end - length)
-        data = files.read_at(fd, start, end - start)
+        data = read(start, end - start)
         bound = data.rfind(b"\n")
         while bound >= 0:
             before = data.rfind(b"\n", 0, bound)
@@ -70,7 +72,7 @@ def last_stamp(fd: int, end: int) -> Stamp | None:
     return None
 
 
-def place_of(fd: int, end: int, seq: int) -> int:
+def place_of(read: ReadAt, end: int, seq: int) -> int:
     """An offset at which a line starts, with every line of `seq` and above at or after it, and few before it.
 
     Halving works because good lines stand in the order of `seq`; bad bytes between them are stepped over.
@@ -78,7 +80,7 @@ def place_of(fd: int, end: int, seq: int) -> int:
     low, high = 0, end
     while high - low > _PROBE:
         middle = (low + high) // 2
-        found = first_stamp(fd, high, middle)
+        found = first_stamp(read, high, middle)
         if found is None or found[1].seq >= seq:
             high = middle
         else:
@@ -86,11 +88,11 @@ def place_of(fd: int, end: int, seq: int) -> int:
     return low
 
 
-def line_number(fd: int, offset: int, known: tuple[int, int] = (0, 1)) -> int:
+def line_number(read: ReadAt, offset: int, known: tuple[int, int] = (0, 1)) -> int:
     """The number, from 1, of the line that starts at `offset`; `known` is the offset and number of one before it."""
     at, number = known
     while at < offset:
-        data = files.read_at(fd, at, min(_BLOCK, offset - at))
+        data = read(at, min(_BLOCK, offset - at))
         if not data:
             break
         number += data.count(b"\n")

@@ -40,6 +40,7 @@ class ActiveSegment:
                 )
         self._lock = StoreLock(layout.lock, settings.lock_seconds)
         self._name: SegmentName | None = None
+        self._newest: SegmentName | None = None  # the same, or a sealed one when there is no plain one after it
         self._fd = -1
         self._report = Recovery()
         self.abandoned: list[str] = []
@@ -121,18 +122,24 @@ class ActiveSegment:
             return self._write_again(error)
         return None
 
-    def roll_day(self, day: date) -> str | None:
-        """The name of the new, empty segment of `day` if the newest one is of a day before, else None."""
+    def roll(self, day: date, *, early: bool = False) -> str | None:
+        """The name of the new, empty segment of `day` if the newest one is of a day before, else None.
+
+        `early` begins a further segment of the same day too, unless the newest has nothing in it.
+        """
         with self._lock.held():
             self._attach()
-            if self._name is None or self._name.day >= day:
+            name = self._name
+            if name is None or (name.day >= day and not (early and self.end)):
                 return None
-            self._begin(SegmentName(day))
-            return self._name.file
+            self._begin(SegmentName(day) if name.day < day else name.next())
+            return self._name.file if self._name else None
 
     def _following(self, day: date) -> SegmentName | None:
         """The segment to begin before appending on `day`, None if the open one is the one to append to."""
         name = self._name
+        if name is None and self._newest is not None:
+            return max(self._newest.next(), SegmentName(day))
         if name is None or name.day < day:
             return SegmentName(day)
         if self.end >= self._settings.segment_bytes and name.number < LAST_NUMBER:
@@ -218,7 +225,8 @@ class ActiveSegment:
         return True
 
     def _recover(self) -> None:
-        name, tail = recover_store(self._layout, self._report)
+        self._newest, is_plain, tail = recover_store(self._layout, self._report)
+        name = self._newest if is_plain else None
         self._let_go()
         if name is not None:
             self._fd = files.open_append(self._layout.segment(name))

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
 
 from .errors import InvalidSetting, StonelogError, StoreReadOnly, shorten
-from .event import Event
+from .event import Event, Level
 from .layout import Layout
-from .prepare import prepare
+from .prepare import act, prepare
 from .reader import Reader
 from .recovery import Recovery
 from .settings import Durability, StoreSettings, load_section
+from .upkeep import Upkeep
 from .writer import Committer, Request, explain_opening
 
 __all__ = ["Receipt", "Store"]
@@ -68,6 +69,7 @@ class Store:
             raise explain_opening(error, layout) from error
         store = cls(layout, settings, committer)
         try:
+            store.upkeep.resume()
             committer.tell()
         except BaseException:
             store.close()
@@ -83,6 +85,11 @@ class Store:
     def recovered(self) -> Recovery:
         """What opening repaired and found; false if nothing."""
         return self._committer.recovered
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """Sealing, retention and legal holds of this store."""
+        return Upkeep(self._layout, self._record, self.settings.lock_seconds)
 
     @property
     def last_seq(self) -> int:
@@ -186,15 +193,16 @@ class Store:
 
         return self._reader.follow(after, stop=stop, wait=wait)
 
-    def roll(self) -> str | None:
+    def roll(self, *, early: bool = False) -> str | None:
         """The name of the new segment if the newest one's day (UTC) is over, None if it is not.
 
-        Appending rolls by itself; this is for a scheduler, so that a quiet store closes its day too.
+        Appending rolls by itself; this is for a scheduler, so that a quiet store closes its day too. `early` begins
+        a new segment before the day is over, unless the newest has no events: what was written can then be sealed.
         """
         self._check_open()
         with self._closing:
             self._check_open()
-            answer = self._committer.submit_roll()
+            answer = self._committer.submit_roll(early=early)
         result = answer.get()
         if isinstance(result, StonelogError):
             raise result
@@ -229,6 +237,10 @@ class Store:
         with self._closing:
             self._check_open()
             self._committer.submit(request)
+
+    def _record(self, action: str, message: str, *, level: Level, **metadata: object) -> None:
+        """An event of the store's own is as safe as its durability says. Raises StonelogError."""
+        self._commit_and_wait([act(action, message, level=level, **metadata)])
 
     def _commit_and_wait(self, bodies: list[bytes]) -> Request:
         turn = threading.Lock()

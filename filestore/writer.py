@@ -63,7 +63,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class _Roll:
-    """A request to begin a new day's segment if the day is over."""
+    """A request to begin a new day's segment if the day is over; if `early`, also before."""
+
+    early: bool
 
     done: queue.SimpleQueue[str | StonelogError | None]
 
@@ -172,11 +174,11 @@ class Committer:
             self._told_dropped += dropped
         return found
 
-    def submit_roll(self) -> queue.SimpleQueue[str | StonelogError | None]:
-        """Will give the name of the segment begun because the day was over, None if it was not, or the error."""
+    def submit_roll(self, *, early: bool) -> queue.SimpleQueue[str | StonelogError | None]:
+        """Will give the name of the segment that was begun, None if there was no need, or the error."""
         if self._thread is None:
             self._start()
-        roll = _Roll(queue.SimpleQueue())
+        roll = _Roll(early, queue.SimpleQueue())
         self._queue.put(roll)
         return roll.done
 
@@ -212,7 +214,7 @@ class Committer:
             if item is None:
                 return
             if isinstance(item, _Roll):
-                item.done.put(self._roll())
+                item.done.put(self._roll(early=item.early))
                 continue
             batch, events, size = [item], len(item.bodies), item.size
             ended = False
@@ -283,10 +285,10 @@ class Committer:
         if trouble := self.trouble:
             raise trouble
 
-    def _roll(self) -> str | StonelogError | None:
+    def _roll(self, *, early: bool) -> str | StonelogError | None:
         try:
             self._refuse_after_failure()
-            return self._segment.roll_day(today())
+            return self._segment.roll(today(), early=early)
         except BaseException as reason:  # noqa: BLE001 (told to the caller)
             return _explain(reason)()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
-import os
 import shutil
 import sqlite3
 import threading
@@ -82,8 +81,7 @@ def stands(reader: Reader, connection: sqlite3.Connection, position: Position) -
     try:
         with reader.fetcher() as fetch:
             found = stamp(fetch(position.segment, position.offset, position.length))
-        with os.scandir(reader.directory / "events") as entries:
-            there = {entry.name for entry in entries}
+        there = set(reader.names())
     except (OSError, ValueError, OverflowError):
         return False
     if found is None or found.seq != position.seq or found.hash.decode() != position.hash:

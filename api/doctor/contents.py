@@ -32,7 +32,8 @@ def check_lines(reader: Reader, progress: Callable[[int, int], object] | None) -
     ends = _running_sizes(segments)
 
     def note(error: CorruptLine) -> None:
-        bad.append((error, last.seq if last else 0))
+        if error.missing is None:
+            bad.append((error, last.seq if last else 0))
 
     for line in reader.lines(on_corrupt=note):
         if last is not None and line.seq != last.seq + 1:

@@ -118,8 +118,9 @@ def test_F42_bad_lines_are_told_with_their_place_and_stepped_over(days: Path) ->
     told: list[CorruptLine] = []
     found = [line.seq for line in Reader(days).lines(on_corrupt=told.append)]
     assert found == [seq for seq in range(1, 61) if seq != 24]
-    assert [(each.file, each.line, each.offset, each.length) for each in told] == [
-        (path.name, 4, offset, len(lines[3]) + 1)
+    assert [(each.file, each.line, each.offset, each.length, each.missing) for each in told] == [
+        (path.name, 4, offset, len(lines[3]) + 1, None),
+        (path.name, 5, offset + len(lines[3]) + 1, 0, (24, 24)),
     ]
     assert Reader(days).get(24) is None
     assert seqs(Reader(days), 24)[0] == 25
@@ -170,8 +171,11 @@ def test_a_region_without_line_ends_is_stepped_over(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "directory", "pipe"])
-def test_F46_what_is_no_file_is_a_clear_error(days: Path, tmp_path: Path, kind: str) -> None:
-    """A link, directory or pipe named like a segment is a StonelogError that names it, neither followed nor awaited."""
+def test_F46_what_is_no_file_is_told_and_never_followed(days: Path, tmp_path: Path, kind: str) -> None:
+    """A link, directory or pipe named like a segment is told by its name, neither followed nor awaited.
+
+    The lines of the others are read; what depends on the newest segment is a StonelogError.
+    """
     (tmp_path / "secret").write_bytes((days / "events" / "2026-11-23.jsonl").read_bytes())
     place = days / "events" / "2026-11-24.jsonl"
     if kind == "link":
@@ -181,10 +185,11 @@ def test_F46_what_is_no_file_is_a_clear_error(days: Path, tmp_path: Path, kind: 
     else:
         os.mkfifo(place)
     reader = Reader(days)
+    told: list[CorruptLine] = []
+    assert [line.seq for line in reader.lines(on_corrupt=told.append)] == list(range(1, 61))
+    assert [each.file for each in told] == ["2026-11-24.jsonl"]
+    assert reader.get(60) is not None
     attempts: list[Callable[[], object]] = [
-        lambda: list(reader.lines()),
-        lambda: list(reader.read()),
-        lambda: reader.get(60),
         reader.durable_seq,
         lambda: reader.last_seq,
         reader.segments,

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stonelog.filestore import files
 from stonelog.filestore.codec import encode, seal_line
-from stonelog.filestore.scan import first_stamp, items, last_stamp, line_number, place_of
+from stonelog.filestore.scan import ReadAt, first_stamp, items, last_stamp, line_number, place_of
 
 
 def line(seq: int, size: int = 10) -> bytes:
     """A good line with its end."""
     return seal_line(encode({"message": "x" * size}), seq, seq - 1) + b"\n"
+
+
+def reading(fd: int) -> ReadAt:
+    """Reads the open file."""
+    return partial(files.read_at, fd)
 
 
 @pytest.fixture
@@ -60,7 +67,7 @@ def test_place_of_is_at_a_line_at_or_before_every_seq(opened: int, size: int) ->
         offsets.append(len(data))
     os.write(opened, data)
     for seq in {1, 2, count // 3, count // 2, count - 1, count, count + 1, 2**53}:
-        place = place_of(opened, len(data), seq)
+        place = place_of(reading(opened), len(data), seq)
         assert place in offsets
         assert place <= offsets[min(seq, count + 1) - 1]
         assert offsets[min(seq, count + 1) - 1] - place <= 6 * 65_536
@@ -73,7 +80,7 @@ def test_place_of_steps_over_bad_bytes(opened: int) -> None:
     data = before + bytes(400_000) + b"\n" + after
     os.write(opened, data)
     for seq, start in ((1, 0), (250, before.index(line(250, 1000))), (1_200, data.index(line(1_200, 1000)))):
-        assert place_of(opened, len(data), seq) <= start
+        assert place_of(reading(opened), len(data), seq) <= start
 
 
 def test_first_and_last_stamp_look_past_bad_lines(opened: int) -> None:
@@ -81,7 +88,7 @@ def test_first_and_last_stamp_look_past_bad_lines(opened: int) -> None:
     bad = b"garbage\n" * 50_000
     os.write(opened, bad + line(7) + line(8) + bad + b"unfinished")
     end = os.fstat(opened).st_size
-    first, last = first_stamp(opened, end), last_stamp(opened, end)
+    first, last = first_stamp(reading(opened), end), last_stamp(reading(opened), end)
     assert first is not None
     assert last is not None
     assert (first[0], first[1].seq, last.seq) == (len(bad), 7, 8)
@@ -95,7 +102,7 @@ def test_lines_of_the_greatest_length_are_found_at_every_alignment(opened: int) 
         os.ftruncate(opened, 0)
         os.pwrite(opened, b"\0" * shift + b"\n" + longest, 0)
         end = os.fstat(opened).st_size
-        first, last = first_stamp(opened, end), last_stamp(opened, end)
+        first, last = first_stamp(reading(opened), end), last_stamp(reading(opened), end)
         assert first is not None
         assert last is not None
         assert (first[1].seq, last.seq) == (2, 2)
@@ -105,14 +112,14 @@ def test_lines_of_the_greatest_length_are_found_at_every_alignment(opened: int) 
 def test_a_file_without_a_good_line_has_no_stamp(opened: int, data: bytes) -> None:
     """Nothing is found in nothing, in NULs, in empty lines, in half a line."""
     os.write(opened, data)
-    assert first_stamp(opened, len(data)) is None
-    assert last_stamp(opened, len(data)) is None
-    assert place_of(opened, len(data), 1) == 0
+    assert first_stamp(reading(opened), len(data)) is None
+    assert last_stamp(reading(opened), len(data)) is None
+    assert place_of(reading(opened), len(data), 1) == 0
 
 
 def test_line_number_counts_from_one(opened: int) -> None:
     """The number of the line at an offset, across blocks."""
     data = (b"x" * 1023 + b"\n") * 3_000
     os.write(opened, data)
-    assert [line_number(opened, at) for at in (0, 1024, 2_999 * 1024, len(data))] == [1, 2, 3_000, 3_001]
-    assert line_number(opened, 2_999 * 1024, (1024, 2)) == 3_000
+    assert [line_number(reading(opened), at) for at in (0, 1024, 2_999 * 1024, len(data))] == [1, 2, 3_000, 3_001]
+    assert line_number(reading(opened), 2_999 * 1024, (1024, 2)) == 3_000

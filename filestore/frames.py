@@ -1,0 +1,145 @@
+"""Compression in independent frames of whole lines: a gzip file of many members, or zstd in the seekable format.
+
+Each gzip member (RFC 1952) carries CRC and length of its plain bytes; each zstd frame (RFC 8878) a checksum. After the
+zstd frames stands a seek table in a skippable frame, as the "Zstandard Seekable Format" of the zstd project defines it
+(contrib/seekable_format, version 0.1.0): any seekable reader opens the file, and `zstd -d` reads it as it is.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .layout import Codec
+from .scan import ReadAt
+
+if TYPE_CHECKING or sys.version_info < (3, 14):
+    from backports import zstd
+else:
+    from compression import zstd
+
+__all__ = ["FRAME", "LEVELS_OF", "compress", "decompress", "seek_table", "split", "walk"]
+
+FRAME: Final = 256 * 1024
+"""The most plain bytes in a frame, unless a single line is longer."""
+
+LEVELS_OF: Final[dict[Codec, tuple[int, int, int]]] = {"gzip": (1, 6, 9), "zstd": (1, 6, 19)}
+"""Lowest, default and highest level of each codec."""
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_SKIPPABLE: Final = 0x184D2A5E
+_SEEKABLE: Final = 0x8F92EAB1
+_MAGIC: Final[dict[Codec, bytes]] = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
+_PIECE: Final = 64 * 1024
+_LARGEST: Final = 2 * FRAME
+"""More than a frame is never unpacked, so that a forged one does not fill the memory."""
+
+
+def split(data: bytes, *, last: bool) -> Iterator[bytes]:
+    """The frames that `data` is cut into, each of whole lines and at most FRAME bytes; the rest, if any, is left out.
+
+    With `last` nothing is left out. Bytes without a line end in reach (rot) are cut where they are.
+    """
+    start = 0
+    while len(data) - start > FRAME or (last and start < len(data)):
+        end = start + FRAME
+        if end < len(data):
+            end = data.rfind(b"\n", start, end) + 1 or end
+        yield data[start:end]
+        start = end
+
+
+def compress(codec: Codec, data: bytes, level: int) -> bytes:
+    """One frame that holds `data`."""
+    if codec == "gzip":
+        packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP, zlib.DEF_MEM_LEVEL + 1)
+        return packer.compress(data) + packer.flush()
+    options = {
+        int(zstd.CompressionParameter.compression_level): level,
+        int(zstd.CompressionParameter.checksum_flag): 1,
+    }
+    return zstd.compress(data, options=options)
+
+
+def decompress(codec: Codec, data: bytes, length: int) -> bytes:
+    """The plain bytes of a frame that has `length` of them; raises ValueError unless it is whole and holds just so."""
+    try:
+        if codec == "gzip":
+            gzip = zlib.decompressobj(_GZIP)
+            plain = gzip.decompress(data, length + 1)
+            whole = gzip.eof and not gzip.unused_data
+        else:
+            frame = zstd.ZstdDecompressor()
+            plain = frame.decompress(data, length + 1)
+            whole = frame.eof and not frame.unused_data
+    except (zlib.error, zstd.ZstdError) as error:
+        raise ValueError(str(error)) from None
+    if not whole or len(plain) != length:
+        raise ValueError(f"it holds {len(plain):,} bytes or more where {length:,} should be")
+    return plain
+
+
+class Span(NamedTuple):
+    """Where a frame lies in the file, and its plain bytes; None if they cannot be unpacked."""
+
+    offset: int
+    length: int
+    plain: bytes | None
+
+
+def walk(codec: Codec, read: ReadAt, size: int) -> Iterator[Span]:
+    """The frames of an archive of `size` bytes, found without a table; damaged ones are stepped over as one span."""
+    offset = damaged = 0
+    while offset < size:
+        if codec == "zstd" and read(offset, 4) == _SKIPPABLE.to_bytes(4, "little"):
+            break  # the seek table ends the file
+        found = _frame_at(codec, read, offset)
+        if found is None:
+            offset = _next_magic(codec, read, offset + 1, size)
+            continue
+        if damaged < offset:
+            yield Span(damaged, offset - damaged, None)
+        yield found
+        offset = damaged = found.offset + found.length
+    if damaged < offset:
+        yield Span(damaged, offset - damaged, None)
+
+
+def _frame_at(codec: Codec, read: ReadAt, offset: int) -> Span | None:
+    """The frame that begins there, None if it is damaged, cut off or larger than any that is written here."""
+    unpacker = zlib.decompressobj(_GZIP) if codec == "gzip" else zstd.ZstdDecompressor()
+    plain, at = bytearray(), offset
+    try:
+        while not unpacker.eof:
+            piece = read(at, _PIECE)
+            if not piece or len(plain) > _LARGEST:
+                return None
+            plain += unpacker.decompress(piece, _LARGEST)
+            at += len(piece)
+    except (zlib.error, zstd.ZstdError):
+        return None
+    return Span(offset, at - len(unpacker.unused_data) - offset, bytes(plain))
+
+
+def _next_magic(codec: Codec, read: ReadAt, offset: int, size: int) -> int:
+    """Where a frame may begin, at `offset` or after it; `size` if nowhere."""
+    magic = _MAGIC[codec]
+    while offset < size:
+        piece = read(offset, _PIECE)
+        place = piece.find(magic)
+        if place >= 0:
+            return offset + place
+        if len(piece) < _PIECE:
+            break
+        offset += len(piece) - len(magic) + 1
+    return size
+
+
+def seek_table(lengths: list[tuple[int, int]]) -> bytes:
+    """The skippable frame that ends a seekable file: of each frame its compressed and plain length, then the footer."""
+    entries = b"".join(struct.pack("<II", *pair) for pair in lengths)
+    footer = struct.pack("<IBI", len(lengths), 0, _SEEKABLE)
+    return struct.pack("<II", _SKIPPABLE, len(entries) + len(footer)) + entries + footer

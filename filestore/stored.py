@@ -1,0 +1,221 @@
+"""One segment as it stands on disk, plain or sealed, read by the offsets of its plain bytes.
+
+Sealing changes no offset, so that a place in a segment means the same before and after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+from bisect import bisect_right
+from collections import OrderedDict
+from functools import partial
+from typing import Final, Protocol
+
+from . import files
+from .codec import Stamp
+from .errors import CorruptLine
+from .frames import decompress, walk
+from .layout import Codec, Layout, SegmentName
+from .manifest import Extent, Manifest, read_manifest
+from .scan import first_stamp, items, last_stamp, place_of
+
+__all__ = ["PlainFile", "SealedFile", "Stored", "load_manifest", "open_stored"]
+
+_BLOCK: Final = 1 << 20
+_KEPT_FRAMES: Final = 16
+_PAGE: Final = 4096
+
+log = logging.getLogger("stonelog")
+
+
+class Stored(Protocol):
+    """What both forms offer. `read_at` and `block` raise CorruptLine for bytes that cannot be had, and OSError."""
+
+    file: str
+    """The name of the file on disk."""
+    size: int
+    """The plain bytes, as they were when it was opened."""
+
+    def read_at(self, offset: int, length: int) -> bytes: ...
+
+    def block(self, offset: int) -> bytes:
+        """The bytes from `offset` to where it is good to stop: a mebibyte, or the end of a frame."""
+        ...
+
+    def place_of(self, seq: int) -> int:
+        """Where a line starts, with every line of `seq` and above at or after it."""
+        ...
+
+    def first_stamp(self) -> Stamp | None: ...
+
+    def last_stamp(self) -> Stamp | None: ...
+
+    def close(self) -> None: ...
+
+
+class PlainFile:
+    """A segment that is not sealed."""
+
+    def __init__(self, layout: Layout, name: SegmentName) -> None:
+        self.file = name.file
+        self.fd = files.open_read(layout.segment(name))
+        self.size = files.size(self.fd)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        try:
+            return files.read_at(self.fd, offset, length)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            log.warning("%s: %d bytes at %d: %s", self.file, length, offset, error.strerror)
+            return self._read_around(offset, length)
+
+    def block(self, offset: int) -> bytes:
+        return self.read_at(offset, min(_BLOCK, self.size - offset))
+
+    def place_of(self, seq: int) -> int:
+        return place_of(self.read_at, self.size, seq)
+
+    def first_stamp(self) -> Stamp | None:
+        found = first_stamp(self.read_at, self.size)
+        return found[1] if found else None
+
+    def last_stamp(self) -> Stamp | None:
+        return last_stamp(self.read_at, self.size)
+
+    def close(self) -> None:
+        files.close(self.fd)
+
+    def _read_around(self, offset: int, length: int) -> bytes:
+        """What can be read there; NULs stand for the pages that the disk does not give, so that the rest is served."""
+        found = bytearray()
+        end = min(offset + length, self.size)
+        while offset < end:
+            piece = min(_PAGE - offset % _PAGE, end - offset)
+            try:
+                data = files.read_at(self.fd, offset, piece)
+            except OSError:
+                data = bytes(piece)
+            found += data.ljust(piece, b"\0")
+            offset += piece
+        return bytes(found)
+
+
+class SealedFile:
+    """A sealed segment: frames are unpacked one at a time, as they are needed."""
+
+    def __init__(self, layout: Layout, name: SegmentName, codec: Codec, manifest: Manifest | None = None) -> None:
+        self.file = name.archive(codec)
+        self.codec = codec
+        self.fd = files.open_read(layout.archive(name, codec))
+        try:
+            self.manifest = manifest or load_manifest(layout, name)
+            if self.manifest is None or self.manifest.codec != codec:
+                self.manifest = None
+                self.extents = self._survey()
+            else:
+                self.extents = list(self.manifest.extents())
+        except BaseException:
+            files.close(self.fd)
+            raise
+        self.size = self.extents[-1].start + self.extents[-1].length if self.extents else 0
+        self._plain: OrderedDict[int, bytes] = OrderedDict()
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        found = bytearray()
+        while len(found) < length and (block := self.block(offset + len(found))):
+            found += block[: length - len(found)]
+        return bytes(found)
+
+    def block(self, offset: int) -> bytes:
+        if not 0 <= offset < self.size:
+            return b""
+        number = bisect_right(self.extents, offset, key=lambda extent: extent.start) - 1
+        return self.frame(number)[offset - self.extents[number].start :]
+
+    def frame(self, number: int) -> bytes:
+        """The plain bytes of a frame. Raises CorruptLine with their place if they cannot be unpacked."""
+        plain = self._plain.get(number)
+        if plain is not None:
+            self._plain.move_to_end(number)
+            return plain
+        offset, packed, start, length, _ = self.extents[number]
+        try:
+            plain = decompress(self.codec, files.read_at(self.fd, offset, packed), length)
+        except ValueError as error:
+            raise CorruptLine(self.file, None, start, length, f"the frame at its byte {offset}: {error}") from None
+        self._plain[number] = plain
+        if len(self._plain) > _KEPT_FRAMES:
+            self._plain.popitem(last=False)
+        return plain
+
+    def place_of(self, seq: int) -> int:
+        number = max(bisect_right(self.extents, seq, key=lambda extent: extent.first_seq) - 1, 0)
+        if not self.extents:
+            return 0
+        start = self.extents[number].start
+        try:
+            plain = self.frame(number)
+        except CorruptLine:
+            return start
+        found = (item.offset for item in items(plain, start) if item.stamp is not None and item.stamp.seq >= seq)
+        return next(found, start + len(plain))
+
+    def first_stamp(self) -> Stamp | None:
+        return self._stamp(range(len(self.extents)), 0)
+
+    def last_stamp(self) -> Stamp | None:
+        return self._stamp(range(len(self.extents) - 1, -1, -1), -1)
+
+    def close(self) -> None:
+        files.close(self.fd)
+
+    def _stamp(self, numbers: range, which: int) -> Stamp | None:
+        """The first or last good line's stamp, in the first of these frames that can be read and has one."""
+        for number in numbers:
+            with contextlib.suppress(CorruptLine):
+                found = [item.stamp for item in items(self.frame(number), 0) if item.stamp]
+                if found:
+                    return found[which]
+        return None
+
+    def _survey(self) -> list[Extent]:
+        """The frames, found by unpacking all of them: there is no manifest, or it was damaged.
+
+        What cannot be unpacked counts as no bytes: how many they were, nobody knows.
+        """
+        log.warning("%s: has no usable manifest, so all of it is read; `stonelog doctor` can make one", self.file)
+        extents: list[Extent] = []
+        start, seq = 0, 0
+        read = partial(files.read_at, self.fd)
+        for span in walk(self.codec, read, files.size(self.fd)):
+            if span.plain is None:
+                log.error("%s: %d bytes at %d cannot be unpacked", self.file, span.length, span.offset)
+                continue
+            seqs = [item.stamp.seq for item in items(span.plain, start) if item.stamp] or [seq + 1]
+            extents.append(Extent(span.offset, span.length, start, len(span.plain), seqs[0]))
+            start, seq = start + len(span.plain), seqs[-1]
+        return extents
+
+
+def load_manifest(layout: Layout, name: SegmentName) -> Manifest | None:
+    """The manifest of the segment, None if it has none that can be used."""
+    try:
+        return read_manifest(layout.manifest(name))
+    except (CorruptLine, OSError) as error:
+        log.warning("%s", error)
+        return None
+
+
+def open_stored(layout: Layout, name: SegmentName) -> PlainFile | SealedFile:
+    """The segment, plain if that is still there: between two steps of sealing it counts.
+
+    Raises FileNotFoundError if it is in no form there any more, OSError if it cannot be read.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return PlainFile(layout, name)
+    with contextlib.suppress(FileNotFoundError):
+        return SealedFile(layout, name, "gzip")
+    return SealedFile(layout, name, "zstd")

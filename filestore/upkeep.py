@@ -1,0 +1,235 @@
+"""The life of a day after it was written: sealing, retention and legal holds, one at a time in all processes.
+
+Each is a plain function of what stands on disk; who calls it when (a scheduler, a person) is not decided here. What
+was cut off in the middle is finished or undone by `finish`, at the next opening or the next upkeep.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from . import files
+from .errors import DiskFull, InvalidSetting, StonelogError, StoreReadOnly
+from .finish import finish, upkeep_lock
+from .frames import LEVELS_OF
+from .holds import Hold, add_hold, read_holds, write_holds
+from .layout import Codec, Forms, Layout, SegmentName, segment_forms
+from .lock import StoreLock
+from .manifest import Manifest
+from .pruned import read_pruned
+from .retention import Kept, Removal, RetentionSettings, plan_removals, remove
+from .seal import seal_segment
+from .settings import load_section
+from .stored import PlainFile, open_stored
+
+__all__ = ["Retained", "SealSettings", "Upkeep"]
+
+log = logging.getLogger("stonelog")
+
+
+class SealSettings(BaseModel):
+    """The section `[seal]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    codec: Codec = "gzip"
+    """`gzip`, which every tool reads; or `zstd` (seekable format), which takes less time and space."""
+    level: Annotated[int, Field(ge=0)] = 0
+    """How hard to compress: gzip 1 to 9, zstd 1 to 19; 0 is 6 for either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What retention removed, or with `dry_run` would remove, and what it would have liked to but must keep."""
+
+    removed: list[Removal] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    dry_run: bool = False
+
+    @property
+    def stored_bytes(self) -> int:
+        """How much space that is."""
+        return sum(removal.stored_bytes for removal in self.removed)
+
+
+class Upkeep:
+    """The upkeep of one store. `tell` records an event of the store's own and returns when it is durable."""
+
+    def __init__(self, layout: Layout, tell: Callable[..., None], lock_seconds: float = 10.0) -> None:
+        self._layout = layout
+        self._tell = tell
+        self._lock_seconds = lock_seconds
+
+    def resume(self) -> None:
+        """What an upkeep that was cut off left is finished or undone, unless somebody is at it now; never raises.
+
+        It costs a listing of the directory when there is nothing to do.
+        """
+        try:
+            with self._alone():
+                pass
+        except (StonelogError, OSError) as error:
+            log.warning("an interrupted sealing or pruning could not be finished: %s", error)
+
+    def seal(self) -> list[Manifest]:
+        """Every segment but the newest is sealed; gives the manifests of those that were not before.
+
+        Raises StoreLocked if another process is at the upkeep, DiskFull, StoreReadOnly, StonelogError; what was sealed
+        until then stays so.
+        """
+        settings = load_section(SealSettings, self._layout.directory, "seal")
+        low, usual, high = LEVELS_OF[settings.codec]
+        level = settings.level or usual
+        if level > high:
+            raise InvalidSetting(f"[seal] level = {level}: {settings.codec} has the levels {low} to {high}")
+        sealed: list[Manifest] = []
+        with self._alone() as lock:
+            try:
+                for name in self._to_seal(lock):
+                    sealed.append(seal_segment(self._layout, name, settings.codec, level, lock))
+            finally:
+                if sealed:
+                    self._tell_sealed(sealed)
+        return sealed
+
+    def plan(self) -> Retained:
+        """What `retain` would do now. Reads only. Raises CorruptLine for a damaged record of holds."""
+        settings = load_section(RetentionSettings, self._layout.directory, "retention")
+        segments = self._segments()
+        used = sum(files.allocated(self._layout.events / name) for forms in segments for name in forms.files)
+        space = files.free(self._layout.directory)
+        today = datetime.now(UTC).date()
+        holds = read_holds(self._layout)
+        return Retained(*plan_removals(self._layout, segments, settings, holds, today, used, space), dry_run=True)
+
+    def retain(self) -> Retained:
+        """What the settings of `[retention]` say is removed, and an event that names it stands in the store before.
+
+        Raises StoreLocked if another process is at the upkeep, CorruptLine for a damaged record of holds or of what
+        was pruned, DiskFull, StoreReadOnly.
+        """
+        with self._alone():
+            plan = self.plan()
+            if plan.removed:
+                pruned = read_pruned(self._layout, strict=True)
+                self._tell_pruned(plan.removed)
+                remove(self._layout, pruned, plan.removed)
+        return Retained(plan.removed, plan.kept)
+
+    def holds(self) -> list[Hold]:
+        """The legal holds in force. Raises CorruptLine if their record was damaged."""
+        return read_holds(self._layout)
+
+    def hold(self, first: date, last: date, reason: str) -> Hold:
+        """The days from `first` to `last` are on legal hold: retention removes none of their segments.
+
+        Raises StoreLocked if another process is at the upkeep, CorruptLine, ValueError for no days or no reason.
+        """
+        if last < first or not reason.strip():
+            raise ValueError("a hold needs a first day, a last day that is not before it, and a reason")
+        with self._alone():
+            holds = read_holds(self._layout)
+            hold = add_hold(holds, first, last, reason)
+            write_holds(self._layout, [*holds, hold])
+        self._tell("store_hold_placed", "Days are on legal hold", level="notice", **_described(hold))
+        return hold
+
+    def release(self, identity: str) -> Hold:
+        """The hold is no longer in force. Raises KeyError if there is none of that id, and as `hold`."""
+        with self._alone():
+            holds = read_holds(self._layout)
+            found = next((hold for hold in holds if hold.id == identity), None)
+            if found is None:
+                raise KeyError(identity)
+            write_holds(self._layout, [hold for hold in holds if hold is not found])
+        self._tell("store_hold_released", "A legal hold was released", level="notice", **_described(found))
+        return found
+
+    def _segments(self) -> list[Forms]:
+        return segment_forms(files.list_names(self._layout.events))
+
+    def _to_seal(self, lock: StoreLock) -> Iterator[SegmentName]:
+        """The plain segments that nobody writes to any more. Empty ones, which hold nothing, are removed."""
+        segments = self._segments()
+        for place, forms in enumerate(segments[:-1]):
+            if not forms.plain or forms.archives:
+                continue
+            plain = PlainFile(self._layout, forms.name)
+            try:
+                last = plain.last_stamp()
+            finally:
+                plain.close()
+            following = self._first_seq(segments[place + 1 :])
+            if last is None:
+                self._drop_empty(forms.name, lock)
+            elif following is not None and following <= last.seq:
+                log.info("%s is not sealed: its end was written again; opening the store cuts it off", forms.name.file)
+            else:
+                yield forms.name
+
+    def _first_seq(self, segments: list[Forms]) -> int | None:
+        for forms in segments:
+            stored = open_stored(self._layout, forms.name)
+            try:
+                found = stored.first_stamp()
+            finally:
+                stored.close()
+            if found:
+                return found.seq
+        return None
+
+    def _drop_empty(self, name: SegmentName, lock: StoreLock) -> None:
+        with lock.held():
+            if not files.size_at(self._layout.segment(name)):
+                files.remove(self._layout.segment(name))
+
+    def _tell_sealed(self, sealed: list[Manifest]) -> None:
+        plain, packed = sum(each.bytes for each in sealed), sum(each.archive_bytes for each in sealed)
+        names = [each.file for each in sealed]
+        self._tell("store_sealed", "Segments were sealed", level="info", files=names, bytes=plain, stored_bytes=packed)
+
+    def _tell_pruned(self, removals: list[Removal]) -> None:
+        for start in range(0, len(removals), 100):  # so that one event is never too large
+            some = removals[start : start + 100]
+            self._tell(
+                "store_pruned",
+                "Sealed segments are removed by retention",
+                level="notice",
+                segments=[
+                    {
+                        "segment": each.segment,
+                        "reason": each.reason,
+                        "events": each.events,
+                        "first_seq": each.first_seq,
+                        "last_seq": each.last_seq,
+                        "stored_bytes": each.stored_bytes,
+                    }
+                    for each in some
+                ],
+            )
+
+    @contextmanager
+    def _alone(self) -> Iterator[StoreLock]:
+        """Inside the block nobody else is at the upkeep, and nothing is half done; gives the writers' lock, free."""
+        try:
+            with upkeep_lock(self._layout), StoreLock.opened(self._layout.lock, self._lock_seconds) as lock:
+                finish(self._layout, lock)
+                yield lock
+        except OSError as error:
+            where = f"{error.filename or self._layout.directory}: {error.strerror}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(f"{where}; what was there is still there", hint="make space, then try again") from error
+            raise StoreReadOnly(f"{where}; what was there is still there", hint="sealing and pruning write") from error
+
+
+def _described(hold: Hold) -> dict[str, str]:
+    days = {"first": hold.first.isoformat(), "last": hold.last.isoformat()}
+    return {"hold": hold.id, **days, "reason": hold.reason}
