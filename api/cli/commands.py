@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from .append import append
+from .bench import bench
 from .figures import count, facets, histogram, stats
 from .ingest import ingest
 from .maintain import demo, doctor, reindex, serve
@@ -65,6 +66,7 @@ for command in (
     serve,
     doctor,
     demo,
+    bench,
 ):
     program.add_command(command)
 

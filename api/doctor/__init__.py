@@ -13,10 +13,10 @@ from stonelog.filestore import Reader, StonelogError
 
 from .check import Check
 from .contents import check_clock, check_lines
-from .machine import check_disk, check_versions
+from .machine import check_disk, check_versions, file_system
 from .places import check_index, check_lock, check_modes, check_quarantine, check_settings, processes_writing
 
-__all__ = ["Check", "examine", "processes_writing"]
+__all__ = ["Check", "examine", "file_system", "processes_writing"]
 
 
 def examine(

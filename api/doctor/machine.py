@@ -11,7 +11,7 @@ from typing import Final
 
 from .check import Check
 
-__all__ = ["check_disk", "check_versions"]
+__all__ = ["check_disk", "check_versions", "file_system"]
 
 _NETWORK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph"})
 _LOW_BYTES: Final = 1 << 30
@@ -27,13 +27,13 @@ def check_disk(directory: Path) -> Iterator[Check]:
         yield Check("disk", "warn", text, "make room soon")
     else:
         yield Check("disk", "ok", text)
-    if (kind := _file_system(directory)) in _NETWORK:
+    if (kind := file_system(directory)) in _NETWORK:
         yield Check(
             "disk", "warn", f"the file system is {kind}", "locks and syncs may not hold there; use a local disk"
         )
 
 
-def _file_system(directory: Path) -> str:
+def file_system(directory: Path) -> str:
     """The type of the file system that holds the directory, '' where the system does not tell."""
     try:
         mounts = [line.split(" ") for line in Path("/proc/self/mounts").read_text().split("\n") if line.count(" ") >= 2]

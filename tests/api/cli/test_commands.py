@@ -25,7 +25,14 @@ NAMES = [
     "serve",
     "doctor",
     "demo",
+    "bench",
 ]
+
+
+def parameters(command):
+    """The parameters of a command; those of a group are those of its commands."""
+    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    return [parameter for each in commands for parameter in each.params]
 
 
 def sections():
@@ -54,17 +61,17 @@ def test_every_option_is_documented(name):
     shared = {"--since": "-S TIME", "--until": "-U TIME"}
     missing = [
         option
-        for parameter in command.params
+        for parameter in parameters(command)
         for option in parameter.opts
         if isinstance(parameter, click.Option) and option not in text and shared.get(option, option) not in text
     ]
     missing += [
         parameter.human_readable_name
-        for parameter in command.params
+        for parameter in parameters(command)
         if isinstance(parameter, click.Argument) and parameter.make_metavar(click.Context(command)) not in text
     ]
     assert missing == []
-    known = {option for parameter in command.params for option in parameter.opts}
+    known = {option for parameter in parameters(command) for option in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
 
 
@@ -93,14 +100,14 @@ def test_every_command_and_option_has_help(name):
     command = program.commands[name]
     assert command.help
     assert not command.get_short_help_str(60).endswith("...")
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    options = [parameter for parameter in parameters(command) if isinstance(parameter, click.Option)]
     assert [option.opts for option in options if not option.help] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_takes_a_directory(name):
     """--dir is an option of every command."""
-    assert "--dir" in {option for parameter in program.commands[name].params for option in parameter.opts}
+    assert "--dir" in {option for parameter in parameters(program.commands[name]) for option in parameter.opts}
 
 
 def test_completion_is_offered(process):

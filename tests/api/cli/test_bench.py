@@ -1,0 +1,133 @@
+"""`bench`: its options, what it prints and writes, and that nothing is left."""
+
+import json
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from stonelog.api import bench
+from stonelog.api.bench import Figure, Target
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
+    """Where and how much was measured: the measuring itself is replaced by two figures."""
+    calls: list[tuple[Path, int]] = []
+
+    def measure(place, events, *, rounds, tell):
+        calls.append((place, events))
+        (place / "left behind").touch()
+        tell("it", 1, rounds)
+        yield Figure.of("append", "events/s", [500.0], "bare", [1000.0], Target("least", 0.6))
+        yield Figure.of("emit", "s", [1e-6], "logging", [2e-6], Target("most", 1))
+
+    monkeypatch.setattr(bench, "measure_append", measure)
+    return calls
+
+
+def test_it_prints_a_table(run, measured, tmp_path):
+    """The table is the output; a missed target is shown, and the status is 0 all the same."""
+    ended = run("bench", "append", "--dir", tmp_path)
+    assert ended.exit_code == 0
+    assert "MISSED" in ended.stdout
+    assert "1 µs" in ended.stdout
+    assert ended.stderr == ""
+
+
+def test_it_makes_its_place_in_the_directory_and_removes_it(run, measured, tmp_path):
+    """--dir is where, before the command too; after the run it is as before."""
+    (tmp_path / "mine").touch()
+    run("bench", "append", "--dir", tmp_path)
+    run("--dir", tmp_path, "bench", "append")
+    assert [place.parent for place, _ in measured] == [tmp_path, tmp_path]
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+
+
+def test_the_place_for_temporary_files_is_the_default(run, measured, monkeypatch, tmp_path):
+    """Without --dir it is not the user's store but the system's directory for temporary files."""
+    monkeypatch.setenv("STONELOG_DIR", str(tmp_path / "store"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run("bench", "append")
+    assert [place.parent for place, _ in measured] == [tmp_path]
+
+
+def test_events_scales_the_run(run, measured, tmp_path):
+    """--events is handed on."""
+    run("bench", "append", "--events", 5000, "--dir", tmp_path)
+    assert [events for _, events in measured] == [5000]
+
+
+def test_the_figures_are_written_as_json_too(run, measured, tmp_path):
+    """-o FILE has the figures, the machine and the size of the run."""
+    run("bench", "append", "--dir", tmp_path, "-o", "figures.json", "--events", 7000)
+    document = json.loads(Path("figures.json").read_text())
+    assert document["events"] == 7000
+    assert [(figure["name"], figure["met"]) for figure in document["figures"]] == [("append", False), ("emit", True)]
+    assert document["machine"]["python"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--events", "0"], "--events"),
+        (["--dir", "nowhere"], "nowhere is not a directory"),
+        (["-o", "no/such/place.json"], "no/such/place.json"),
+        (["-o", "."], "cannot be a file"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_told_before_anything_is_measured(run, measured, arguments, named):
+    """A wrong option is status 2 and one line, at once."""
+    ended = run("bench", "append", *arguments)
+    assert ended.exit_code == 2
+    assert named in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert measured == []
+
+
+def test_an_error_of_the_disk_is_status_2_and_leaves_nothing(run, monkeypatch, tmp_path):
+    """If measuring fails, that is one line, and what was made is gone."""
+
+    def fail(place, events, **more):
+        (place / "half").touch()
+        raise OSError(28, "No space left on device", str(place / "half"))
+
+    monkeypatch.setattr(bench, "measure_append", fail)
+    ended = run("bench", "append", "--dir", tmp_path)
+    assert ended.exit_code == 2
+    assert "No space left" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_ended_by_a_signal_it_leaves_nothing(running, tmp_path, number, status):
+    """SIGTERM and Ctrl-C end it at once, and what was made is gone."""
+    place = tmp_path / "place"
+    place.mkdir()
+    child = running("bench", "append", "--dir", place, "--events", 10_000)
+    deadline = time.monotonic() + 30
+    while not any(place.glob("*/*/*")):  # until it is at work
+        assert child.child.poll() is None
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    assert child.end(number).code == status
+    assert list(place.iterdir()) == []
+
+
+def test_the_group_alone_says_what_can_be_measured(run):
+    """`stonelog bench` names its benchmarks."""
+    ended = run("bench", "--help")
+    assert ended.exit_code == 0
+    assert "append" in ended.stdout
+
+
+def test_a_person_sees_what_is_being_measured(run, measured, monkeypatch, tmp_path):
+    """On a terminal standard error names the measure and the round, in one line that is wiped at the end."""
+    monkeypatch.setattr("stonelog.api.cli.bench.is_terminal", lambda stream: True)
+    shown = run("bench", "append", "--dir", tmp_path).stderr
+    assert "it: round 1 of 5" in shown
+    assert shown.endswith("\r\x1b[K")
