@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,11 @@ from .settings import load_section
 from .stored import PlainFile, open_stored
 
 __all__ = ["Retained", "SealSettings", "Upkeep"]
+
+_LISTED: Final = 100
+"""How many segments one event names at most."""
+
+Item = TypeVar("Item")
 
 log = logging.getLogger("stonelog")
 
@@ -192,13 +197,15 @@ class Upkeep:
                 files.remove(self._layout.segment(name))
 
     def _tell_sealed(self, sealed: list[Manifest]) -> None:
-        plain, packed = sum(each.bytes for each in sealed), sum(each.archive_bytes for each in sealed)
-        names = [each.file for each in sealed]
-        self._tell("store_sealed", "Segments were sealed", level="info", files=names, bytes=plain, stored_bytes=packed)
+        for some in _batched(sealed):
+            names = [each.file for each in some]
+            plain, packed = sum(each.bytes for each in some), sum(each.archive_bytes for each in some)
+            self._tell(
+                "store_sealed", "Segments were sealed", level="info", files=names, bytes=plain, stored_bytes=packed
+            )
 
     def _tell_pruned(self, removals: list[Removal]) -> None:
-        for start in range(0, len(removals), 100):  # so that one event is never too large
-            some = removals[start : start + 100]
+        for some in _batched(removals):
             self._tell(
                 "store_pruned",
                 "Sealed segments are removed by retention",
@@ -228,6 +235,12 @@ class Upkeep:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(f"{where}; what was there is still there", hint="make space, then try again") from error
             raise StoreReadOnly(f"{where}; what was there is still there", hint="sealing and pruning write") from error
+
+
+def _batched(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """The items in portions, so that no event that lists them is too large."""
+    for start in range(0, len(items), _LISTED):
+        yield items[start : start + _LISTED]
 
 
 def _described(hold: Hold) -> dict[str, str]:

@@ -14,7 +14,7 @@ from stonelog.filestore import Reader, Store, StoreSettings, dumps, load_section
 
 from .emit import burst_size, emit_burst, flood
 from .figure import Figure, Target, percentile
-from .opening import SEAL, build_store, open_once
+from .opening import build_store, open_once
 from .processes import append_in_processes
 from .references import log_events, write_and_sync, write_batches, write_rows
 from .rounds import ROUNDS, Notice, Sample, alternate, in_threads, in_turn, quiet
@@ -170,7 +170,7 @@ def _opening(place: Path, workload: Workload, rounds: int, tell: Notice) -> Iter
     """Opening a store of 1,000 days with a large active segment, and one of a day, all of it in the page cache."""
     share = min(1.0, workload.scale / _FULL)
     days, size = max(1, int(_DAYS * share)), int(_ACTIVE_BYTES * share)
-    name = f"open, {days:,} {'sealed ' if SEAL else ''}days + {size / (1 << 20):,.0f} MiB"
+    name = f"open, {days:,} sealed days + {size / (1 << 20):,.0f} MiB"
     tell(f"making {name.removeprefix('open, ')}", 1, 1)
     with TemporaryDirectory(dir=place) as within:
         old, young = Path(within, "old"), Path(within, "young")

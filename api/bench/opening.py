@@ -6,7 +6,7 @@ The stores are written by hand, in the format of data/README.md: appending a tho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import cycle
@@ -15,10 +15,7 @@ from typing import Final
 
 from stonelog.filestore import Store
 
-__all__ = ["SEAL", "build_store", "open_once"]
-
-SEAL: Final[Callable[[Path], object] | None] = None
-"""How the days that are over are sealed, given the store's directory; None: they stay plain segments."""
+__all__ = ["build_store", "open_once"]
 
 _EVENTS_OF_A_DAY: Final = 10
 _PIECE: Final = 10_000
@@ -26,7 +23,7 @@ _PIECE: Final = 10_000
 
 
 def build_store(directory: Path, lines: Sequence[bytes], *, days: int, active_bytes: int) -> None:
-    """A store of so many days before today, sealed if there is a way, and an active segment of about so many bytes.
+    """A store of so many sealed days before today, and an active segment of about so many bytes.
 
     `lines` are stored lines; the new ones are the same but for `seq`, `synced` and `hash`.
     """
@@ -36,8 +33,6 @@ def build_store(directory: Path, lines: Sequence[bytes], *, days: int, active_by
     numbered = _numbered(lines)
     for age in range(days, 0, -1):
         _write(events, today - timedelta(days=age), [next(numbered) for _ in range(_EVENTS_OF_A_DAY)])
-    if SEAL is not None:
-        SEAL(directory)
     left = active_bytes
     while left > 0:
         piece: list[bytes] = []
@@ -45,6 +40,8 @@ def build_store(directory: Path, lines: Sequence[bytes], *, days: int, active_by
             piece.append(next(numbered))
             left -= len(piece[-1])
         _write(events, today, piece)
+    with Store.open(directory) as store:
+        store.upkeep.seal()
 
 
 def _numbered(lines: Sequence[bytes]) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ def test_the_figures_are_those_of_the_targets(figures):
         ("append, 4 processes x 16 threads", "1 process x 64 threads", "least", 1, "ratio"),
         ("emit, a call", "logging, orjson", "most", 1, "ratio"),
         ("emit, memory grown", "emit_bytes", "most", 1, "ratio"),
-        ("open, 3 days + 3 MiB", "open, one day", "most", 1.2, "ratio"),
+        ("open, 3 sealed days + 3 MiB", "open, one day", "most", 1.2, "ratio"),
     ]
 
 
