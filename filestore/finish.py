@@ -12,7 +12,7 @@ from typing import Final
 from . import files
 from .codec import stamp
 from .errors import CorruptLine, StoreLocked
-from .layout import Forms, Layout, segment_forms
+from .layout import Forms, Layout, Listing
 from .lock import StoreLock
 from .manifest import Manifest
 from .pruned import read_pruned
@@ -50,11 +50,13 @@ def finish(layout: Layout, lock: StoreLock) -> None:
     To be called with the upkeep lock held; `lock` is the writers', free. Raises OSError.
     """
     for directory in (layout.directory, layout.events):
-        for leftover in filter(_LEFTOVER.fullmatch, files.list_names(directory)):
+        hidden = [name for name in files.list_names(directory) if name.startswith(".")]
+        for leftover in filter(_LEFTOVER.fullmatch, hidden):
             files.remove(directory / leftover)
     finish_removal(layout, read_pruned(layout))
-    for forms in segment_forms(files.list_names(layout.events)):
-        if forms.plain and (forms.archives or forms.manifest):
+    segments = Listing(files.list_names(layout.events))
+    for forms in map(segments.__getitem__, segments.plain()):
+        if forms.archives or forms.manifest:
             _settle(layout, forms, lock)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, overload
 
-__all__ = ["LAST_NUMBER", "SUFFIXES", "Codec", "Forms", "Layout", "SegmentName", "segment_forms"]
+__all__ = ["LAST_NUMBER", "SUFFIXES", "Codec", "Forms", "Layout", "Listing", "SegmentName"]
 
 LAST_NUMBER: Final = 999
 """The highest number a further segment of one day can have: names have three digits."""
@@ -21,11 +21,13 @@ SUFFIXES: Final[dict[Codec, str]] = {"gzip": ".jsonl.gz", "zstd": ".jsonl.zst"}
 _PLAIN: Final = ".jsonl"
 _MANIFEST: Final = ".manifest.json"
 
-_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d{3}))?", re.ASCII)
+_KINDS: Final = {_PLAIN: 1, _MANIFEST: 2, SUFFIXES["gzip"]: 4, SUFFIXES["zstd"]: 8}
+_FILE: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d(?:\.(?!000)\d{3})?)(\.jsonl|\.manifest\.json|\.jsonl\.gz|\.jsonl\.zst)", re.ASCII
+)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SegmentName:
+class SegmentName(NamedTuple):
     """A day (UTC) and the number of the segment within it; the order of names is the order of their events' `seq`."""
 
     day: date
@@ -59,23 +61,17 @@ class SegmentName:
     @classmethod
     def parse(cls, name: str, suffix: str = _PLAIN) -> SegmentName | None:
         """The segment that a file name with this suffix means, or None if it is not one of ours."""
-        match = _NAME.fullmatch(name.removesuffix(suffix)) if name.endswith(suffix) else None
-        if match is None or match[2] == "000":
-            return None
-        try:
-            return cls(date.fromisoformat(match[1]), int(match[2] or 0))
-        except ValueError:  # 2026-02-30 has the form of a day and is none
-            return None
+        match = _FILE.fullmatch(name)
+        return _segment(match[1]) if match and match[2] == suffix and _is_segment(match[1]) else None
 
     @classmethod
     def parse_any(cls, name: str) -> SegmentName | None:
         """The segment that the name of its plain file or of its archive means, or None if it is not one of ours."""
-        found = (cls.parse(name, suffix) for suffix in (_PLAIN, *SUFFIXES.values()))
-        return next((segment for segment in found if segment is not None), None)
+        match = _FILE.fullmatch(name)
+        return cls.parse(name, match[2]) if match and match[2] != _MANIFEST else None
 
 
-@dataclass(frozen=True, slots=True)
-class Forms:
+class Forms(NamedTuple):
     """The files that there are of one segment. Between two steps of sealing there is more than one."""
 
     name: SegmentName
@@ -93,23 +89,55 @@ class Forms:
         ]
 
 
-def segment_forms(names: Iterable[str]) -> list[Forms]:
-    """The segments among the names of a directory, oldest first; one of which only the manifest is left too."""
-    kinds: dict[SegmentName, set[str]] = {}
-    for name in names:
-        for suffix in (_PLAIN, _MANIFEST, *SUFFIXES.values()):
-            segment = SegmentName.parse(name, suffix)
-            if segment is not None:
-                kinds.setdefault(segment, set()).add(suffix)
-    return [
-        Forms(
-            name,
-            _PLAIN in kinds[name],
-            tuple(codec for codec, suffix in SUFFIXES.items() if suffix in kinds[name]),
-            _MANIFEST in kinds[name],
-        )
-        for name in sorted(kinds)
-    ]
+class Listing(Sequence[Forms]):
+    """The segments among the names of a directory, oldest first; one of which only the manifest is left too.
+
+    Made to be cheap for thousands of days: opening a store looks at a few of them only.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._kinds: dict[str, int] = {}
+        for match in filter(None, map(_FILE.fullmatch, names)):
+            stem, suffix = match.groups()
+            self._kinds[stem] = self._kinds.get(stem, 0) | _KINDS[suffix]
+        self._stems = sorted(filter(_is_segment, self._kinds))
+
+    def __len__(self) -> int:
+        return len(self._stems)
+
+    @overload
+    def __getitem__(self, place: int) -> Forms: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Forms]: ...
+
+    def __getitem__(self, place: int | slice) -> Forms | list[Forms]:
+        if isinstance(place, slice):
+            return list(map(self._forms, self._stems[place]))
+        return self._forms(self._stems[place])
+
+    def plain(self) -> list[int]:
+        """The places of those that have a plain file."""
+        return [place for place, stem in enumerate(self._stems) if self._kinds[stem] & _KINDS[_PLAIN]]
+
+    def _forms(self, stem: str) -> Forms:
+        kinds = self._kinds[stem]
+        archives = tuple(codec for codec, suffix in SUFFIXES.items() if kinds & _KINDS[suffix])
+        plain, manifest = bool(kinds & _KINDS[_PLAIN]), bool(kinds & _KINDS[_MANIFEST])
+        return Forms(_segment(stem), plain, archives, manifest)
+
+
+def _is_segment(stem: str) -> bool:
+    """Whether the stem, which has the form of one, names a day that exists: 2026-02-30 does not."""
+    try:
+        date.fromisoformat(stem[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def _segment(stem: str) -> SegmentName:
+    return SegmentName(date.fromisoformat(stem[:10]), int(stem[11:] or 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from . import files
 from .errors import CorruptLine, StonelogError
 from .event import Event
 from .fetch import Fetcher, Line
-from .layout import Codec, Layout, SegmentName, segment_forms
+from .layout import Codec, Layout, Listing, SegmentName
 from .pruned import read_pruned
 from .reading import Reading
 from .stored import PlainFile, SealedFile, open_stored
@@ -182,8 +182,7 @@ class Reader:
         return last
 
     def _names(self) -> list[SegmentName]:
-        forms = segment_forms(files.list_names(self._layout.events))
-        return [each.name for each in forms if each.plain or each.archives]
+        return [each.name for each in Listing(files.list_names(self._layout.events)) if each.plain or each.archives]
 
     def _place(self, names: list[SegmentName], after: int) -> int:
         """The place of the last segment that begins with the `seq` after `after` or before; 0 if none does."""
@@ -212,7 +211,8 @@ class Reader:
             codec = stored.codec if isinstance(stored, SealedFile) else None
             path = self._layout.events / stored.file
             size = files.size(stored.fd)
-            first = self._first_seq(name)
+            manifest = stored.manifest if isinstance(stored, SealedFile) else None
+            first = (manifest.first_seq or None) if manifest else self._first_seq(name)
             segment = Segment(name.file, name.day, name.number, path, stored.size, size, first, codec)
         finally:
             stored.close()

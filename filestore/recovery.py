@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from . import files
 from .codec import MAX_LINE, Stamp
 from .errors import CorruptLine
-from .layout import Forms, Layout, SegmentName, segment_forms
+from .layout import Forms, Layout, Listing, SegmentName
 from .pruned import Pruned, read_pruned
 from .quarantine import Quarantine
 from .scan import Item, ReadAt, items, line_number, place_of
@@ -100,6 +100,8 @@ class Recovery:
     quarantined_bytes: int = 0
     faults: list[CorruptLine] = field(default_factory=list)
     """Acknowledged bytes that can no longer be read, left in place."""
+    unfinished: bool = False
+    """Whether a sealing or pruning was cut off (or is under way in another process)."""
 
     def __bool__(self) -> bool:
         return bool(self.quarantined or self.faults)
@@ -191,28 +193,31 @@ def recover_store(layout: Layout, report: Recovery) -> Recovered:
     restart could survive a power cut that one before it does not. To be called with the store's lock held.
     """
     found = files.list_names(layout.events)
-    for leftover in filter(_LEFTOVER.fullmatch, found):
+    hidden = [name for name in found if name.startswith(".")]
+    for leftover in filter(_LEFTOVER.fullmatch, hidden):
         files.remove(layout.events / leftover)  # a segment that was being written whole; its lines stand elsewhere
-    segments = segment_forms(found)
+    segments = Listing(found)
     pruned = read_pruned(layout)
+    settled = not hidden and not pruned.removing
     tail = Tail(0, 0, 0, 0)
-    for place, forms in enumerate(segments):
-        if forms.plain:
-            before = _before(layout, segments[:place], tail, pruned)
-            tail = _recover_plain(layout, forms.name, before, segments[place + 1 :], report)
+    for place in segments.plain():
+        settled = settled and not segments[place].archives and not segments[place].manifest
+        before = _before(layout, segments, place, tail, pruned)
+        tail = _recover_plain(layout, segments[place].name, before, segments[place + 1 :], report)
+    report.unfinished = not settled
     if segments:
         files.fsync_directory(layout.events)
     is_plain = bool(segments) and segments[-1].plain
     if not is_plain:
-        tail = _before(layout, segments, tail, pruned)
+        tail = _before(layout, segments, len(segments), tail, pruned)
     return Recovered(segments[-1].name if segments else None, is_plain, tail)
 
 
-def _before(layout: Layout, segments: list[Forms], tail: Tail, pruned: Pruned) -> Tail:
-    """What is known before a segment: from the plain ones before it by `tail`, from a sealed one just before it."""
+def _before(layout: Layout, segments: Listing, place: int, tail: Tail, pruned: Pruned) -> Tail:
+    """What is known before the segment at `place`: by `tail` from the plain ones, or from a sealed one just before."""
     last = tail.last_seq
-    if segments and not segments[-1].plain:
-        last = max(last, _last_sealed(layout, segments[-1]))
+    if place and not segments[place - 1].plain:
+        last = max(last, _last_sealed(layout, segments[place - 1]))
     last = pruned.after(last)
     return Tail(last, max(tail.watermark, last), 0, 0)
 

@@ -6,7 +6,7 @@ Never removed: a segment that is not sealed, one on legal hold, one with a categ
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Literal
@@ -71,7 +71,7 @@ class Kept:
 
 def plan_removals(
     layout: Layout,
-    segments: list[Forms],
+    segments: Sequence[Forms],
     settings: RetentionSettings,
     holds: Iterable[Hold],
     today: date,

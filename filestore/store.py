@@ -69,7 +69,8 @@ class Store:
             raise explain_opening(error, layout) from error
         store = cls(layout, settings, committer)
         try:
-            store.upkeep.resume()
+            if committer.recovered.unfinished:
+                store.upkeep.resume()
             committer.tell()
         except BaseException:
             store.close()

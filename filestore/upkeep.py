@@ -21,7 +21,7 @@ from .errors import DiskFull, InvalidSetting, StonelogError, StoreReadOnly
 from .finish import finish, upkeep_lock
 from .frames import LEVELS_OF
 from .holds import Hold, add_hold, read_holds, write_holds
-from .layout import Codec, Forms, Layout, SegmentName, segment_forms
+from .layout import Codec, Forms, Layout, Listing, SegmentName
 from .lock import StoreLock
 from .manifest import Manifest
 from .pruned import read_pruned
@@ -158,8 +158,8 @@ class Upkeep:
         self._tell("store_hold_released", "A legal hold was released", level="notice", **_described(found))
         return found
 
-    def _segments(self) -> list[Forms]:
-        return segment_forms(files.list_names(self._layout.events))
+    def _segments(self) -> Listing:
+        return Listing(files.list_names(self._layout.events))
 
     def _to_seal(self, lock: StoreLock) -> Iterator[SegmentName]:
         """The plain segments that nobody writes to any more. Empty ones, which hold nothing, are removed."""
@@ -180,7 +180,7 @@ class Upkeep:
             else:
                 yield forms.name
 
-    def _first_seq(self, segments: list[Forms]) -> int | None:
+    def _first_seq(self, segments: Sequence[Forms]) -> int | None:
         for forms in segments:
             stored = open_stored(self._layout, forms.name)
             try:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stonelog.filestore.layout import Layout, SegmentName, segment_forms
+from stonelog.filestore.layout import Layout, Listing, SegmentName
 
 names = st.builds(SegmentName, st.dates(), st.integers(0, 999))
 
@@ -23,7 +23,7 @@ def test_a_segment_name_comes_back_from_its_file_name(name: SegmentName) -> None
 @given(st.lists(names, unique=True))
 def test_segments_are_listed_by_day_then_number(segments: list[SegmentName]) -> None:
     """The order of segments is that of days, then of numbers, whatever order the directory gives."""
-    listed = [each.name for each in segment_forms(each.file for each in segments)]
+    listed = [each.name for each in Listing(each.file for each in segments)]
     assert listed == sorted(segments, key=lambda each: (each.day, each.number))
 
 
@@ -60,7 +60,7 @@ def test_the_names_of_the_documented_form_are_ours(name: str, day: date, number:
 def test_other_names_are_not_ours(name: str) -> None:
     """What is not exactly a day that exists with an optional number is none of our files."""
     assert SegmentName.parse(name) is None
-    assert segment_forms([name]) == []
+    assert list(Listing([name])) == []
 
 
 def test_the_next_segment_is_of_the_same_day_and_before_the_next_day() -> None:
