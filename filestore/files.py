@@ -32,9 +32,11 @@ __all__ = [
     "read_at",
     "remove",
     "rename",
+    "reserve",
     "size",
     "size_at",
     "sync_data",
+    "total",
     "truncate",
     "unlock",
     "write_all",
@@ -141,6 +143,23 @@ def free(path: Path) -> int:
     """The bytes that we may still write on the file system that holds `path`."""
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize
+
+
+def total(path: Path) -> int:
+    """The bytes of the file system that holds `path`."""
+    found = os.statvfs(path)
+    return found.f_blocks * found.f_frsize
+
+
+def reserve(path: Path, length: int) -> None:
+    """A file of this length stands there with its space allocated; it is made or grown if need be."""
+    fd = open_lock(path)
+    try:
+        if os.fstat(fd).st_size != length:
+            os.ftruncate(fd, 0)
+            os.posix_fallocate(fd, 0, length)
+    finally:
+        os.close(fd)
 
 
 def read_at(fd: int, offset: int, length: int) -> bytes:

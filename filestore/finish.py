@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from . import files
-from .codec import stamp
+from .codec import Stamp, stamp
 from .errors import CorruptLine, StoreLocked
 from .layout import Forms, Layout, Listing
 from .lock import StoreLock
@@ -18,13 +18,13 @@ from .manifest import Manifest
 from .pruned import read_pruned
 from .quarantine import Quarantine
 from .retention import finish_removal
-from .scan import items
 from .seal import archive_matches
 from .stored import PlainFile, SealedFile, load_manifest
 
 __all__ = ["finish", "upkeep_lock"]
 
 _WAIT_SECONDS: Final = 0.05
+_PIECE: Final = 1 << 20
 _LEFTOVER: Final = re.compile(
     r"\.(\d{4}-\d\d-\d\d(\.\d{3})?\.(jsonl\.gz|jsonl\.zst|manifest\.json)|holds\.json|pruned\.json)\.\d+\.tmp", re.ASCII
 )
@@ -63,83 +63,76 @@ def finish(layout: Layout, lock: StoreLock) -> None:
 def _settle(layout: Layout, forms: Forms, lock: StoreLock) -> None:
     """Of a segment that is there plain and sealed, one form is left: the sealed one if it is whole and holds as much.
 
-    When neither holds all that the other does, both stay: `stonelog verify` tells of it.
+    When neither holds all good lines of the other, both stay: `stonelog verify` tells of it.
     """
     manifest = load_manifest(layout, forms.name)
-    whole = manifest is not None and _is_whole(layout, forms, manifest)
-    digest, plain_events = _survey_plain(layout, forms)
-    if manifest is not None and whole and (digest == manifest.sha256 or plain_events <= manifest.events):
-        # Before the plain file goes, the archive's name must be durable: the cut may have come before its sync.
-        files.fsync_directory(layout.events)
-        if digest != manifest.sha256:
-            _set_aside(layout, forms)
-        with lock.held():  # a recovery in another process may be at it
-            files.remove(layout.segment(forms.name))
-        for codec in forms.archives:
-            if codec != manifest.codec:
-                files.remove(layout.archive(forms.name, codec))
-        log.info("%s: sealing was finished", forms.name.file)
-    elif whole or _survey_archives(layout, forms) <= plain_events:
-        for codec in forms.archives:
-            files.remove(layout.archive(forms.name, codec))
-        if forms.manifest:
-            files.remove(layout.manifest(forms.name))
-        log.info("%s: sealing was undone; it is sealed again another time", forms.name.file)
-    else:
-        log.error("%s: the plain file and the archive differ, and neither holds all; both are kept", forms.name.file)
+    with ExitStack() as opened:
+        plain = PlainFile(layout, forms.name)
+        opened.callback(plain.close)
+        archives = [SealedFile(layout, forms.name, codec) for codec in forms.archives]
+        for archive in archives:
+            opened.callback(archive.close)
+        whole = next((each for each in archives if manifest and _is_whole(each, manifest)), None)
+        if whole is not None and manifest is not None and _holds_all(whole, plain):
+            _drop_plain(layout, forms, plain, manifest, lock)
+        elif all(_holds_all(plain, archive) for archive in archives):
+            _drop_sealed(layout, forms)
+        else:
+            log.error("%s: the plain file and the archive differ, and neither holds all; both stay", forms.name.file)
+
+
+def _drop_plain(layout: Layout, forms: Forms, plain: PlainFile, manifest: Manifest, lock: StoreLock) -> None:
+    # Before the plain file goes, the archive's name must be durable: the cut may have come before its sync.
     files.fsync_directory(layout.events)
-
-
-def _is_whole(layout: Layout, forms: Forms, manifest: Manifest) -> bool:
-    if manifest.codec not in forms.archives:
-        return False
-    fd = files.open_read(layout.archive(forms.name, manifest.codec))
-    try:
-        return archive_matches(fd, manifest)
-    finally:
-        files.close(fd)
-
-
-def _survey_plain(layout: Layout, forms: Forms) -> tuple[str, int]:
-    """The SHA-256 of the plain file's bytes, and how many good lines it has."""
-    plain = PlainFile(layout, forms.name)
-    try:
-        digest, events, at, rest = sha256(), 0, 0, b""
-        while data := plain.block(at):
-            digest.update(data)
-            at += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            events += sum(stamp(line) is not None for line in lines)
-        return digest.hexdigest(), events
-    finally:
-        plain.close()
-
-
-def _survey_archives(layout: Layout, forms: Forms) -> int:
-    """How many good lines the archive has that can be unpacked; of two, the better one's."""
-    most = 0
+    if plain.size != manifest.bytes or _digest(plain) != manifest.sha256:
+        reason = "the sealed segment holds all good lines of these bytes, which stood in the plain file beside it"
+        Quarantine(layout.directory).keep(forms.name.file, 0, files.read_at(plain.fd, 0, plain.size), reason)
+    with lock.held():  # a recovery in another process may be at it
+        files.remove(layout.segment(forms.name))
     for codec in forms.archives:
-        sealed = SealedFile(layout, forms.name, codec)
+        if codec != manifest.codec:
+            files.remove(layout.archive(forms.name, codec))
+    files.fsync_directory(layout.events)
+    log.info("%s: sealing was finished", forms.name.file)
+
+
+def _drop_sealed(layout: Layout, forms: Forms) -> None:
+    for codec in forms.archives:
+        files.remove(layout.archive(forms.name, codec))
+    if forms.manifest:
+        files.remove(layout.manifest(forms.name))
+    files.fsync_directory(layout.events)
+    log.info("%s: sealing was undone; it is sealed again another time", forms.name.file)
+
+
+def _is_whole(archive: SealedFile, manifest: Manifest) -> bool:
+    return manifest.file == archive.file and archive_matches(archive.fd, manifest)
+
+
+def _digest(plain: PlainFile) -> str:
+    digest = sha256()
+    for at in range(0, plain.size, _PIECE):
+        digest.update(files.read_at(plain.fd, at, min(_PIECE, plain.size - at)))
+    return digest.hexdigest()
+
+
+def _holds_all(one: PlainFile | SealedFile, other: PlainFile | SealedFile) -> bool:
+    """Whether every good line of `other` stands in `one` too, in the same order."""
+    stamps = _stamps(one)
+    return all(any(mine == theirs for mine in stamps) for theirs in _stamps(other))
+
+
+def _stamps(stored: PlainFile | SealedFile) -> Iterator[Stamp]:
+    """The stamps of the good lines that can be read."""
+    at, rest = 0, b""
+    while at < stored.size:
         try:
-            most = max(most, sum(_good_lines(sealed, number) for number in range(len(sealed.extents))))
-        finally:
-            sealed.close()
-    return most
-
-
-def _good_lines(sealed: SealedFile, number: int) -> int:
-    try:
-        return sum(item.stamp is not None for item in items(sealed.frame(number), 0))
-    except CorruptLine:
-        return 0
-
-
-def _set_aside(layout: Layout, forms: Forms) -> None:
-    """The plain file's bytes, which are not those that were sealed, are in quarantine."""
-    plain = PlainFile(layout, forms.name)
-    try:
-        quarantine = Quarantine(layout.directory)
-        reason = "the sealed segment holds more; these bytes stood in the plain file beside it"
-        quarantine.keep(forms.name.file, 0, plain.read_at(0, plain.size), reason)
-    finally:
-        plain.close()
+            data = stored.block(at)
+        except CorruptLine as error:
+            at, rest = error.offset + error.length, b""
+            continue
+        if not data:
+            return
+        at += len(data)
+        *lines, rest = (rest + data).split(b"\n")
+        yield from filter(None, map(stamp, lines))

@@ -34,6 +34,8 @@ _SKIPPABLE: Final = 0x184D2A5E
 _SEEKABLE: Final = 0x8F92EAB1
 _MAGIC: Final[dict[Codec, bytes]] = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
 _PIECE: Final = 64 * 1024
+_WINDOW: Final = {int(zstd.DecompressionParameter.window_log_max): 23}
+"""8 MiB, what every decoder must offer (RFC 8878, 3.1.1.1.2): a frame that wants more memory is not one of ours."""
 _LARGEST: Final = 2 * FRAME
 """More than a frame is never unpacked, so that a forged one does not fill the memory."""
 
@@ -72,7 +74,7 @@ def decompress(codec: Codec, data: bytes, length: int) -> bytes:
             plain = gzip.decompress(data, length + 1)
             whole = gzip.eof and not gzip.unused_data
         else:
-            frame = zstd.ZstdDecompressor()
+            frame = zstd.ZstdDecompressor(options=_WINDOW)
             plain = frame.decompress(data, length + 1)
             whole = frame.eof and not frame.unused_data
     except (zlib.error, zstd.ZstdError) as error:
@@ -110,7 +112,7 @@ def walk(codec: Codec, read: ReadAt, size: int) -> Iterator[Span]:
 
 def _frame_at(codec: Codec, read: ReadAt, offset: int) -> Span | None:
     """The frame that begins there, None if it is damaged, cut off or larger than any that is written here."""
-    unpacker = zlib.decompressobj(_GZIP) if codec == "gzip" else zstd.ZstdDecompressor()
+    unpacker = zlib.decompressobj(_GZIP) if codec == "gzip" else zstd.ZstdDecompressor(options=_WINDOW)
     plain, at = bytearray(), offset
     try:
         while not unpacker.eof:

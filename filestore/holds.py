@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
+from typing import Final
 
 from .errors import CorruptLine
-from .event import format_time
 from .layout import Layout
 from .record import read_record, write_record
 
-__all__ = ["Hold", "add_hold", "read_holds", "write_holds"]
+__all__ = ["LONGEST_REASON", "Hold", "read_holds", "write_holds"]
+
+LONGEST_REASON: Final = 1_000
+"""Characters of a hold's reason, which stands in an event too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,14 @@ class Hold:
         return self.first <= day <= self.last
 
 
-def read_holds(layout: Layout) -> list[Hold]:
-    """The holds in force. Raises CorruptLine if the record was damaged: nothing may be removed then."""
-    fields = read_record(layout.holds) or {"holds": []}
+def read_holds(layout: Layout) -> tuple[list[Hold], int]:
+    """The holds in force, and how many were ever placed: ids are not used again.
+
+    Raises CorruptLine if the record was damaged: nothing may be removed then.
+    """
+    fields = read_record(layout.holds) or {"issued": 0, "holds": []}
     try:
-        return [
+        holds = [
             Hold(
                 str(each["id"]),
                 date.fromisoformat(each["first"]),
@@ -43,17 +49,12 @@ def read_holds(layout: Layout) -> list[Hold]:
             )
             for each in fields["holds"]
         ]
+        return holds, int(fields["issued"])
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptLine(layout.holds.name, 1, 0, 0, f"not as the store writes it: {error}") from None
 
 
-def add_hold(holds: Iterable[Hold], first: date, last: date, reason: str) -> Hold:
-    """A new hold, with an id that none of `holds` has; nothing is written."""
-    number = max((int(each.id[1:]) for each in holds if each.id[1:].isdecimal()), default=0) + 1
-    return Hold(f"H{number}", first, last, reason, format_time(datetime.now(UTC)))
-
-
-def write_holds(layout: Layout, holds: Iterable[Hold]) -> None:
+def write_holds(layout: Layout, holds: Iterable[Hold], issued: int) -> None:
     """The record is on stable storage. Raises OSError."""
     listed = [
         {
@@ -65,4 +66,4 @@ def write_holds(layout: Layout, holds: Iterable[Hold]) -> None:
         }
         for each in holds
     ]
-    write_record(layout.holds, {"holds": listed})
+    write_record(layout.holds, {"issued": issued, "holds": listed})

@@ -31,6 +31,12 @@ class Pruned:
         """The last of the removed `seq`s that follow `seq` without a gap; `seq` itself if the next one was not."""
         return next((last for first, last in self.ranges if first <= seq + 1 <= last), seq)
 
+    def without(self, first: int, last: int) -> tuple[int, int] | None:
+        """What is left of the range from `first` to `last` when the removed ends are taken off; None if nothing is."""
+        first = self.after(first - 1) + 1
+        last = next((low - 1 for low, high in self.ranges if low <= last <= high), last)
+        return (first, last) if first <= last else None
+
     def adding(self, ranges: Iterable[tuple[int, int]], removing: list[str]) -> Pruned:
         """This and those ranges."""
         merged: list[tuple[int, int]] = []

@@ -115,8 +115,15 @@ class Reader:
                 for line in reading.lines(offset, end, newest=newest):
                     if following is not None and line.seq >= following:
                         break  # written again in the next segment after a failed sync
-                    if line.seq > after + 1:
-                        self._tell_missing(reading, after, line, on_corrupt)
+                    missing = self._missing(after, line.seq) if line.seq > after + 1 else None
+                    if missing and self._names() != names:
+                        # Listing is no snapshot: a segment that changed its form meanwhile may have been left out.
+                        yield from self.lines(after, durable=durable, on_corrupt=on_corrupt)
+                        return
+                    if missing:
+                        reason = f"seq {missing[0]} to {missing[1]} missing before this line"
+                        at = line.offset
+                        on_corrupt(CorruptLine(reading.file, reading.number(at), at, 0, reason, missing=missing))
                     after = line.seq
                     yield line
             finally:
@@ -308,11 +315,6 @@ class Reader:
         if not isinstance(error, FileNotFoundError):
             on_corrupt(CorruptLine(name.file, None, 0, 0, f"the file cannot be read: {error.strerror}"))
 
-    def _tell_missing(
-        self, reading: Reading, after: int, line: Line, on_corrupt: Callable[[CorruptLine], None]
-    ) -> None:
-        if read_pruned(self._layout).after(after) < line.seq - 1:
-            missing = after + 1, line.seq - 1
-            reason = f"seq {missing[0]} to {missing[1]} missing before this line"
-            where = reading.number(line.offset)
-            on_corrupt(CorruptLine(reading.file, where, line.offset, 0, reason, missing=missing))
+    def _missing(self, after: int, seq: int) -> tuple[int, int] | None:
+        """The `seq`s between the two that retention did not remove."""
+        return read_pruned(self._layout).without(after + 1, seq - 1)

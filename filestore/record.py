@@ -42,4 +42,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
     head, _, end = data.rpartition(_HASH)
     if end != b'%b"}\n' % sha256(head).hexdigest()[:16].encode():
         raise CorruptLine(path.name, 1, 0, len(data), "the hash does not fit: it was damaged or changed by hand")
-    return loads(head + b"}")
+    try:
+        return loads(head + b"}")
+    except ValueError:
+        raise CorruptLine(path.name, 1, 0, len(data), "it is not JSON") from None

@@ -133,7 +133,8 @@ def _duty(
     manifest = load_manifest(layout, forms.name)
     if manifest is None:
         return "without a usable manifest", None
-    younger = [name for name in manifest.categories if age <= settings.min_age_days.get(name, -1)]
+    wanted = settings.min_age_days
+    younger = [name for name in manifest.categories if name in wanted and age <= wanted[name]]
     return (f"has events of {', '.join(younger)} that are kept longer" if younger else ""), manifest
 
 

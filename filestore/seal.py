@@ -32,6 +32,7 @@ __all__ = ["archive_matches", "describe_archive", "seal_segment"]
 
 _HEAD: Final = re.compile(rb'"time":"([^"\\]{27})","level":"[a-z]+","category":"([a-z0-9_]+)"')
 _HEAD_MOST: Final = 256
+_PIECE: Final = 1 << 20
 
 
 @dataclass(slots=True)
@@ -54,7 +55,8 @@ class _Contents:
         for item in items(plain, self.size):
             if item.stamp is None or not item.whole:
                 continue
-            first = first or item.stamp.seq
+            if item.stamp.seq > self.last_seq:  # else it was moved or copied here, and tells nothing of what follows
+                first = first or item.stamp.seq
             self.first_seq = self.first_seq or item.stamp.seq
             self.last_seq = max(self.last_seq, item.stamp.seq)
             self.events += 1
@@ -154,7 +156,8 @@ def _frames(plain: PlainFile) -> Iterator[bytes]:
     """The segment's bytes, cut into frames."""
     rest, at = b"", 0
     while at < plain.size:
-        data = plain.block(at)
+        # Not by `plain.block`, which goes on after a page that the disk does not give: this is no copy to lose it in.
+        data = files.read_at(plain.fd, at, min(_PIECE, plain.size - at))
         if not data:
             break
         at += len(data)

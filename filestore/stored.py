@@ -144,7 +144,9 @@ class SealedFile:
         offset, packed, start, length, _ = self.extents[number]
         try:
             plain = decompress(self.codec, files.read_at(self.fd, offset, packed), length)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EIO:
+                raise
             raise CorruptLine(self.file, None, start, length, f"the frame at its byte {offset}: {error}") from None
         self._plain[number] = plain
         if len(self._plain) > _KEPT_FRAMES:
@@ -194,7 +196,8 @@ class SealedFile:
             if span.plain is None:
                 log.error("%s: %d bytes at %d cannot be unpacked", self.file, span.length, span.offset)
                 continue
-            seqs = [item.stamp.seq for item in items(span.plain, start) if item.stamp] or [seq + 1]
+            found = [item.stamp.seq for item in items(span.plain, start) if item.stamp]
+            seqs = [each for each in found if each > seq] or [seq + 1]
             extents.append(Extent(span.offset, span.length, start, len(span.plain), seqs[0]))
             start, seq = start + len(span.plain), seqs[-1]
         return extents

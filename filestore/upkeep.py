@@ -17,10 +17,11 @@ from typing import Annotated, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from . import files
-from .errors import DiskFull, InvalidSetting, StonelogError, StoreReadOnly
+from .errors import DiskFull, InvalidSetting, StonelogError, StoreLocked, StoreReadOnly
+from .event import format_time
 from .finish import finish, upkeep_lock
 from .frames import LEVELS_OF
-from .holds import Hold, add_hold, read_holds, write_holds
+from .holds import LONGEST_REASON, Hold, read_holds, write_holds
 from .layout import Codec, Forms, Layout, Listing, SegmentName
 from .lock import StoreLock
 from .manifest import Manifest
@@ -81,6 +82,8 @@ class Upkeep:
         try:
             with self._alone():
                 pass
+        except StoreLocked:
+            log.debug("%s: another process is at the upkeep", self._layout.directory)
         except (StonelogError, OSError) as error:
             log.warning("an interrupted sealing or pruning could not be finished: %s", error)
 
@@ -112,7 +115,7 @@ class Upkeep:
         used = sum(files.allocated(self._layout.events / name) for forms in segments for name in forms.files)
         space = files.free(self._layout.directory)
         today = datetime.now(UTC).date()
-        holds = read_holds(self._layout)
+        holds, _ = read_holds(self._layout)
         return Retained(*plan_removals(self._layout, segments, settings, holds, today, used, space), dry_run=True)
 
     def retain(self) -> Retained:
@@ -131,35 +134,39 @@ class Upkeep:
 
     def holds(self) -> list[Hold]:
         """The legal holds in force. Raises CorruptLine if their record was damaged."""
-        return read_holds(self._layout)
+        return read_holds(self._layout)[0]
 
     def hold(self, first: date, last: date, reason: str) -> Hold:
         """The days from `first` to `last` are on legal hold: retention removes none of their segments.
 
-        Raises StoreLocked if another process is at the upkeep, CorruptLine, ValueError for no days or no reason.
+        Raises StoreLocked if another process is at the upkeep, CorruptLine, ValueError for no days or no fit reason.
         """
-        if last < first or not reason.strip():
-            raise ValueError("a hold needs a first day, a last day that is not before it, and a reason")
+        if last < first or not 0 < len(reason.strip()) <= LONGEST_REASON:
+            text = f"a reason of at most {LONGEST_REASON:,} characters"
+            raise ValueError(f"a hold needs a first day, a last day that is not before it, and {text}")
         with self._alone():
-            holds = read_holds(self._layout)
-            hold = add_hold(holds, first, last, reason)
-            write_holds(self._layout, [*holds, hold])
+            holds, issued = read_holds(self._layout)
+            hold = Hold(f"H{issued + 1}", first, last, reason, format_time(datetime.now(UTC)))
+            write_holds(self._layout, [*holds, hold], issued + 1)
         self._tell("store_hold_placed", "Days are on legal hold", level="notice", **_described(hold))
         return hold
 
     def release(self, identity: str) -> Hold:
         """The hold is no longer in force. Raises KeyError if there is none of that id, and as `hold`."""
         with self._alone():
-            holds = read_holds(self._layout)
+            holds, issued = read_holds(self._layout)
             found = next((hold for hold in holds if hold.id == identity), None)
             if found is None:
                 raise KeyError(identity)
-            write_holds(self._layout, [hold for hold in holds if hold is not found])
-        self._tell("store_hold_released", "A legal hold was released", level="notice", **_described(found))
+            # First the event: no hold ends without a trace.
+            self._tell("store_hold_released", "A legal hold is released", level="notice", **_described(found))
+            write_holds(self._layout, [hold for hold in holds if hold is not found], issued)
         return found
 
-    def _segments(self) -> Listing:
-        return Listing(files.list_names(self._layout.events))
+    def _segments(self) -> list[Forms]:
+        """Those that are there: a manifest alone is none."""
+        listed = Listing(files.list_names(self._layout.events))
+        return [forms for forms in listed if forms.plain or forms.archives]
 
     def _to_seal(self, lock: StoreLock) -> Iterator[SegmentName]:
         """The plain segments that nobody writes to any more. Empty ones, which hold nothing, are removed."""

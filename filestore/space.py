@@ -1,0 +1,79 @@
+"""How much room the file system has left, and what follows from it.
+
+A file of `reserve_bytes` is kept beside the events, so that on a full disk there is room for one thing: the record of
+what retention removes. The same number is the mark below which space is low. Then events given to `emit` are shed, the
+lowest levels first; `append` goes on until the disk is really full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Final
+
+from . import files
+from .event import LEVELS
+from .layout import Layout
+
+__all__ = ["Space"]
+
+_SHARE: Final = 32
+"""On a small file system the mark is this part of it at most."""
+_ROOM: Final = 2
+"""The reserve is made when so many times its size is free, and space is no longer low from a quarter above the mark."""
+_LEVEL: Final = b'"level":"'
+
+log = logging.getLogger("stonelog")
+
+
+class Space:
+    """What is known of the space of one store's file system; looked at before each write, which costs microseconds."""
+
+    def __init__(self, layout: Layout, reserve_bytes: int) -> None:
+        self._layout = layout
+        self._wanted = reserve_bytes
+        self.mark = 0
+        """Below so many free bytes space is low; 0: the policy is off."""
+        self.free = 0
+        self.low = False
+        self._shed = 0
+
+    def look(self) -> bool:
+        """Whether space became low since the last look."""
+        if not self._wanted:
+            return False
+        try:
+            self.free, total = files.free(self._layout.events), files.total(self._layout.events)
+        except OSError:
+            return False  # the write itself will say what is wrong
+        self.mark = min(self._wanted, total // _SHARE)
+        before = self.low
+        self.low = self.free < (self.mark + self.mark // 4 if before else self.mark)
+        missing = max(0, self.mark - self.free)
+        # Of the six levels the lowest goes first; the highest is never shed.
+        self._shed = -(-missing * (len(LEVELS) - 1) // self.mark) if self.low and self.mark else 0
+        return self.low and not before
+
+    def sheds(self, body: bytes) -> bool:
+        """Whether an event given to `emit` is not to be written now, by its level."""
+        if not self._shed:
+            return False
+        self.look()
+        start = body.index(_LEVEL) + len(_LEVEL)
+        level = body[start : body.index(b'"', start)].decode()
+        return any(level == each for each in LEVELS[: self._shed])
+
+    def set_aside(self) -> None:
+        """The reserve is there, if there is room for it; never raises."""
+        self.look()
+        if not self.mark or self.free < _ROOM * self.mark:
+            return
+        try:
+            files.reserve(self._layout.reserve, self.mark)
+        except OSError as error:
+            log.debug("%s: cannot be made: %s", self._layout.reserve, error)
+
+    def use_reserve(self) -> None:
+        """The space of the reserve is free."""
+        with contextlib.suppress(FileNotFoundError):
+            files.remove(self._layout.reserve)
