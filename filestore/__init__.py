@@ -15,12 +15,13 @@ from .errors import (
     StoreReadOnly,
     shorten,
 )
-from .event import ACTIONS, CATEGORIES, FIELDS, LEVELS, Action, Category, Event, Level, format_time, parse_time
+from .event import FIELDS, Event
 from .fetch import Fetcher, Line
 from .holds import Hold
 from .layout import Codec
 from .lock import StoreLock
 from .manifest import Manifest
+from .names import ACTIONS, CATEGORIES, LEVELS, Action, Category, Level
 from .quarantine import Quarantine, RejectFile
 from .reader import Reader, Segment
 from .recovery import Recovery
@@ -28,6 +29,7 @@ from .retention import Kept, Removal, RetentionSettings
 from .settings import Durability, StoreSettings, load_section
 from .store import Receipt, Store
 from .upkeep import Retained, SealSettings, Upkeep
+from .values import format_time, parse_time
 
 __all__ = [
     "ACTIONS",

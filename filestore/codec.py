@@ -44,17 +44,18 @@ def _escape(match: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(match[0].decode())
 
 
-def encode(fields: Mapping[str, Any], *, index: int | None = None) -> bytes:
+def encode(fields: Mapping[str, Any], *, before: str = "", index: int | None = None) -> bytes:
     """The bytes that stand between `{"seq":N,` and `,"synced"` for these fields, in their order.
 
+    `before` is ASCII text that is put in front of them: fields that are JSON already, each with a comma after it.
     Raises InvalidEvent for what JSON cannot hold, EventTooLarge if the line would be longer than MAX_LINE;
     `index` is named in both.
     """
     try:
-        body = orjson.dumps(fields)[1:-1]
+        body = before.encode() + orjson.dumps(fields)[1:-1]
     except TypeError as error:
         raise _unencodable(fields, index, str(error)) from None
-    if not body.isascii() or b"\x7f" in body:
+    if not body.isascii() or 0x7F in body:
         body = _HOSTILE.sub(_escape, body)
     if len(body) + _AROUND > MAX_LINE:
         raise EventTooLarge(len(body) + _AROUND, MAX_LINE, index=index)
@@ -74,7 +75,7 @@ def _unencodable(fields: Mapping[str, Any], index: int | None, reason: str) -> I
 def seal_line(body: bytes, seq: int, synced: int) -> bytes:
     """The whole line, without line end: `seq` first, then the body, `synced`, and `hash` over all bytes before it."""
     head = b'{"seq":%d,%b,"synced":%d' % (seq, body, synced)
-    return b'%b,"hash":"%b"}' % (head, sha256(head).hexdigest()[:16].encode())
+    return head + b',"hash":"%b"}' % sha256(head).hexdigest()[:16].encode()
 
 
 def stamp(line: bytes) -> Stamp | None:

@@ -6,166 +6,44 @@ The table stands in data/README.md. Input is validated here and nowhere else; wh
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import SchemaValidator, core_schema
 
-from .codec import loads
+from .codec import MAX_LINE, loads
 from .errors import InvalidEvent
+from .names import CATEGORIES, LEVELS, Level, Outcome
+from .values import (
+    IPV4_PATTERN,
+    UTC_PATTERN,
+    check_address,
+    check_metadata,
+    format_time,
+    parse_time,
+    time_text,
+    utc_text,
+)
 
-__all__ = [
-    "ACTIONS",
-    "CATEGORIES",
-    "FIELDS",
-    "LEVELS",
-    "Action",
-    "Category",
-    "Event",
-    "Level",
-    "format_time",
-    "parse_time",
-]
-
-METADATA_DEPTH: Final = 16
-"""How deep objects and lists may nest in `metadata`, which itself counts as one."""
-
-
-class Category:
-    """The ten categories that every installation shares; any other name of the same form is accepted."""
-
-    AUTHENTICATION: Final = "authentication"
-    AUTHORIZATION: Final = "authorization"
-    USER_MANAGEMENT: Final = "user_management"
-    DATA_MANAGEMENT: Final = "data_management"
-    SYSTEM_MANAGEMENT: Final = "system_management"
-    SECURITY: Final = "security"
-    WORKFLOW: Final = "workflow"
-    API: Final = "api"
-    FILE_MANAGEMENT: Final = "file_management"
-    CONFIGURATION: Final = "configuration"
-
-
-class Action:
-    """The common actions; any other name of the same form is accepted."""
-
-    CREATE: Final = "create"
-    READ: Final = "read"
-    UPDATE: Final = "update"
-    DELETE: Final = "delete"
-    LOGIN: Final = "login"
-    LOGOUT: Final = "logout"
-    LOGIN_FAILED: Final = "login_failed"
-    EXPORT: Final = "export"
-    IMPORT: Final = "import"
-    SHARE: Final = "share"
-    PERMISSION_CHANGE: Final = "permission_change"
-    SYSTEM_EVENT: Final = "system_event"
-    SECURITY_EVENT: Final = "security_event"
-    API_CALL: Final = "api_call"
-    FILE_UPLOAD: Final = "file_upload"
-    FILE_DOWNLOAD: Final = "file_download"
-    WORKFLOW_EXECUTE: Final = "workflow_execute"
-    VALIDATION_FAILED: Final = "validation_failed"
-
-
-def _names(constants: type) -> tuple[str, ...]:
-    return tuple(value for name, value in vars(constants).items() if name.isupper())
-
-
-CATEGORIES: Final = _names(Category)
-ACTIONS: Final = _names(Action)
-
-Level = Literal["debug", "info", "notice", "warning", "error", "critical"]
-LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "notice", "warning", "error", "critical")
-"""The levels by severity, lowest first."""
-
-Outcome = Literal["success", "failure", "unknown"]
-
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_TIME_RULE = "an RFC 3339 time with an offset, such as 2026-11-23T14:05:06Z, or a datetime with a time zone"
-
-
-def parse_time(value: object) -> datetime:
-    """The instant in UTC, cut to microseconds, of an RFC 3339 text or an aware datetime.
-
-    Raises ValueError for anything else: a text without offset would mean another instant on another machine.
-    """
-    if isinstance(value, datetime):
-        if value.utcoffset() is None:
-            raise ValueError(_TIME_RULE)
-        moment = value
-    elif isinstance(value, str) and (match := _RFC3339.fullmatch(value)):
-        date, clock, fraction, offset = match.groups()
-        digits = (fraction or "")[:6].ljust(6, "0")
-        moment = datetime.fromisoformat(f"{date}T{clock}.{digits}{'+00:00' if offset in 'Zz' else offset}")
-    else:
-        raise ValueError(_TIME_RULE)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("a time between the years 0001 and 9999 in UTC") from None
-
-
-def format_time(moment: datetime) -> str:
-    """The text that stands on a line for an aware UTC datetime: RFC 3339, six digits, `Z`."""
-    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
-
-
-def _address(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("an IPv4 or IPv6 address as text")
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("an IPv4 or IPv6 address, without port or prefix") from None
-
-
-def _check_json(value: object, depth: int) -> None:
-    """Raises ValueError unless `value` can be written as JSON and read back the same."""
-    if value is None or value is True or value is False:
-        return
-    if isinstance(value, str):
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise ValueError("text without lone surrogates") from None
-    elif isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            raise ValueError("integers from -2^63 to 2^64-1; write larger ones as text")
-    elif isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise ValueError("finite numbers; NaN and Infinity are not JSON")
-    elif isinstance(value, dict | list | tuple):
-        if depth >= METADATA_DEPTH:
-            raise ValueError(f"objects and lists nested at most {METADATA_DEPTH} deep")
-        if isinstance(value, dict):
-            for key in value:
-                if not isinstance(key, str):
-                    raise ValueError("text as keys")
-                _check_json(key, depth)
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_json(item, depth + 1)
-    else:
-        raise ValueError(f"JSON values (text, numbers, true, false, null, lists, objects), not {type(value).__name__}")
-
-
-def _metadata(value: object) -> object:
-    if not isinstance(value, dict):
-        raise ValueError("an object (in Python: a dict)")
-    _check_json(value, 0)
-    return value
-
+__all__ = ["FIELDS", "GIVEN_BY_STORE", "Event", "checked"]
 
 Text = Annotated[str, StringConstraints(strict=True)]
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 DottedName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
 Moment = Annotated[datetime, BeforeValidator(parse_time)]
-Address = Annotated[Text, BeforeValidator(_address)]
+Address = Annotated[Text, BeforeValidator(check_address)]
 Country = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{2}$")]
 Hex32 = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{32}$")]
 Hex16 = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{16}$")]
@@ -239,7 +117,7 @@ class Event(BaseModel):
     error_message: Text | None = None
     stack_trace: Text | None = None
     redacted: list[str] | None = None
-    metadata: Annotated[dict[str, Any], BeforeValidator(_metadata)] | None = None
+    metadata: Annotated[dict[str, Any], BeforeValidator(check_metadata)] | None = None
     synced: int | None = None
     hash: str | None = None
 
@@ -252,17 +130,13 @@ class Event(BaseModel):
         `description` is accepted for `message`, a value of None is the same as leaving the field out, and `index`
         (the place in a list) is named in the error.
         """
-        given = {key: value for key, value in fields.items() if value is not None}
-        if "description" in given:
-            if "message" in given:
-                raise InvalidEvent("description", given["description"], "message or description, not both", index=index)
-            given["message"] = given.pop("description")
-        for key in GIVEN_BY_STORE & given.keys():
-            raise InvalidEvent(key, given[key], _RULES[key], index=index)
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            raise _invalid(error, index) from None
+        values = checked(fields, index)
+        given = set(values)
+        if fields.get("level") is None:
+            given.discard("level")
+        if "time" in values:
+            values["time"] = datetime.fromisoformat(values["time"])
+        return cls._made(values, given, None)
 
     @classmethod
     def stored(cls, line: bytes) -> Event:
@@ -276,10 +150,16 @@ class Event(BaseModel):
             fields["time"] = datetime.fromisoformat(fields["time"])
         except (KeyError, TypeError):
             raise ValueError("without a time as text") from None
-        # pydantic's model_construct does the same four times slower, and this runs for every line that is read.
+        if not fields.keys() <= FIELD_SET:
+            fields = {name: value for name, value in fields.items() if name in FIELD_SET}
+        return cls._made(fields, set(fields), line)
+
+    @classmethod
+    def _made(cls, values: dict[str, Any], given: set[str], line: bytes | None) -> Event:
+        """The event of values that need no check; pydantic's model_construct does the same four times slower."""
         event = cls.__new__(cls)
-        object.__setattr__(event, "__dict__", {name: fields.get(name) for name in FIELDS})
-        object.__setattr__(event, "__pydantic_fields_set__", fields.keys() & FIELD_SET)
+        object.__setattr__(event, "__dict__", _ABSENT | values)
+        object.__setattr__(event, "__pydantic_fields_set__", given)
         object.__setattr__(event, "__pydantic_extra__", None)
         object.__setattr__(event, "__pydantic_private__", {"_line": line})
         return event
@@ -300,12 +180,95 @@ class Event(BaseModel):
 FIELDS: Final = tuple(Event.model_fields)
 """The names of the fields in their order on the line."""
 FIELD_SET: Final = frozenset(FIELDS)
+_ABSENT: Final = dict.fromkeys(FIELDS)
+
+_Time = Annotated[str, PlainValidator(time_text)]
+_Address = Annotated[str, PlainValidator(check_address)]
+_Metadata = Annotated[dict[str, Any], PlainValidator(check_metadata)]
+_EXACT: Final = {"time": _Time, "ip_address": _Address, "metadata": _Metadata}
+"""Fields that need no check after the function's, and the one whose form on a line is not what an Event has."""
+
+_FIRST_THAT_FITS: Final = Field(union_mode="left_to_right")
+_UTF8 = Annotated[Text, Field(max_length=MAX_LINE)]  # only a text with a constraint is searched for lone surrogates
+_Leaf = Annotated[_UTF8 | Annotated[int, Field(strict=True, ge=-(2**63), le=2**64 - 1)], _FIRST_THAT_FITS]
+_QUICK: Final[dict[str, Any]] = {
+    "time": Annotated[Text, Field(pattern=UTC_PATTERN)],
+    "ip_address": Annotated[Annotated[Text, Field(pattern=IPV4_PATTERN)] | _Address, _FIRST_THAT_FITS],
+    "metadata": Annotated[Annotated[dict[_UTF8, _Leaf], Field(strict=True)] | _Metadata, _FIRST_THAT_FITS],
+    "tags": Annotated[list[Text], Field(strict=True)],
+    "risk_reasons": Annotated[list[Text], Field(strict=True)],
+}
+"""What nearly all values of these fields are, so that they are checked without calling Python."""
+
+
+def _typed_dict(other: Mapping[str, Any], *, strict: bool) -> Callable[[object], dict[str, Any]]:
+    """Checks a dict by the types of Event, or `other` ones, and gives its fields in canonical form, in their order.
+
+    If not `strict`, unknown fields and wrong values of optional fields are left out, instead of raising. No Event is
+    made: most fields of one are absent, and that object takes longer to make than the line.
+    """
+    fields: dict[str, core_schema.TypedDictField] = {}
+    for name, info in Event.model_fields.items():
+        if name in GIVEN_BY_STORE:
+            continue
+        schema = TypeAdapter(other.get(name, info.rebuild_annotation())).core_schema
+        if schema["type"] == "nullable":
+            schema = schema["schema"]  # None is no value here: the field is left out
+        if name == "level":
+            schema = core_schema.with_default_schema(schema, default=info.default)
+        elif not strict and not info.is_required():
+            schema = core_schema.with_default_schema(schema, on_error="omit")
+        fields[name] = core_schema.typed_dict_field(schema, required=info.is_required())
+    extra: Literal["forbid", "ignore"] = "forbid" if strict else "ignore"
+    return SchemaValidator(core_schema.typed_dict_schema(fields, extra_behavior=extra)).validate_python
+
+
+_quick: Final = _typed_dict(_EXACT | _QUICK, strict=False)
+_exact: Final = _typed_dict(_EXACT, strict=True)
+
+
+def checked(fields: Mapping[str, Any], index: int | None = None) -> dict[str, Any]:
+    """The fields that are present, each in its canonical form, in their order, with `time` as the text of the line.
+
+    Raises InvalidEvent as `Event.check`, which says the rest.
+    """
+    if type(fields) is not dict or "description" in fields:
+        fields = _renamed(fields, index)
+    try:
+        values = _quick(fields)
+        if "time" in values:
+            values["time"] = utc_text(values["time"])
+    except ValueError:
+        pass  # `_exact` will tell
+    else:
+        # Nothing was left out, or only None. `_quick` takes nothing that `_exact` refuses, and consumes no iterator.
+        left_out = len(fields) + ("level" not in fields) - len(values)
+        if not left_out or left_out == sum([value is None for value in fields.values()]):
+            return values
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name in given:
+        if name in GIVEN_BY_STORE:
+            raise InvalidEvent(name, given[name], _RULES[name], index=index)
+    try:
+        return _exact(given)
+    except ValidationError as error:
+        raise _invalid(error, index) from None
+
+
+def _renamed(fields: Mapping[str, Any], index: int | None) -> dict[str, Any]:
+    """The fields that are present, with `message` for `description`."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    if "description" in given:
+        if "message" in given:
+            raise InvalidEvent("description", given["description"], "message or description, not both", index=index)
+        given["message"] = given.pop("description")
+    return given
 
 
 def _invalid(error: ValidationError, index: int | None) -> InvalidEvent:
     first = error.errors(include_url=False)[0]
     location = [str(part) for part in first["loc"]]
-    field = location[0] if location else "event"
+    field = location[0]
     given = first.get("input")
     kind = first["type"]
     if kind == "missing":
@@ -316,6 +279,4 @@ def _invalid(error: ValidationError, index: int | None) -> InvalidEvent:
         return InvalidEvent(field, given, "text without lone surrogates", index=index)
     if kind == "value_error":
         return InvalidEvent(field, given, str(first["ctx"]["error"]), index=index)
-    if not location:
-        return InvalidEvent("event", given, "an object with category and action", index=index)
     return InvalidEvent(".".join(location), given, _RULES.get(field, "text"), index=index)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from .codec import encode
 from .errors import InvalidEvent
-from .event import GIVEN_BY_STORE, Event, Level, format_time
+from .event import GIVEN_BY_STORE, Event, checked
 from .ids import uuid7
+from .names import Level
+from .values import format_time
 
 __all__ = ["act", "prepare"]
 
@@ -20,29 +24,36 @@ def act(action: str, message: str, *, level: Level = "warning", **metadata: obje
     return prepare({**fields, "metadata": metadata}, {})[1]
 
 
-def _given(event: object, index: int | None) -> Mapping[str, Any]:
-    """The fields that a caller handed over in one piece, without what only the store gives."""
-    if event is None:
-        return {}
-    if isinstance(event, Event):
-        return {name: value for name, value in event.fields().items() if name not in GIVEN_BY_STORE}
-    if isinstance(event, Mapping):
-        return event
-    raise InvalidEvent("event", event, "an object with category and action", index=index)
-
-
 def prepare(
     event: Mapping[str, Any] | Event | None, fields: Mapping[str, Any], index: int | None = None
 ) -> tuple[str, bytes]:
     """The id given to the event, and its body: all that is done outside the lock."""
-    if isinstance(event, Event) and not fields:
-        checked = event
+    if event is None:
+        present = checked(fields, index)
+    elif type(event) is dict:
+        present = checked({**event, **fields} if fields else event, index)
+    elif isinstance(event, Event):
+        present = event.fields()
+        for name in GIVEN_BY_STORE:
+            present.pop(name, None)
+        if fields:
+            present = checked({**present, **fields}, index)
+    elif isinstance(event, Mapping):
+        present = checked({**event, **fields}, index)
     else:
-        checked = Event.check({**_given(event, index), **fields}, index=index)
-    now = datetime.now(UTC)
-    identity = uuid7(int(now.timestamp() * 1000))
-    present = checked.fields()
-    for name in GIVEN_BY_STORE:
-        present.pop(name, None)
-    moment = present.pop("time", None) or format_time(now)
-    return identity, encode({"id": identity, "time": moment, **present}, index=index)
+        raise InvalidEvent("event", event, "an object with category and action", index=index)
+    now = time.time_ns()
+    identity = uuid7(now // 1_000_000)
+    before = f'"id":"{identity}",' if "time" in present else f'"id":"{identity}","time":"{_time_text(now)}",'
+    return identity, encode(present, before=before, index=index)
+
+
+def _time_text(nanoseconds: int) -> str:
+    """The text of a time since the epoch, as it stands on a line."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{_second(seconds)}{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return format_time(datetime.fromtimestamp(seconds, UTC))[:-7]

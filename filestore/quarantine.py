@@ -15,8 +15,8 @@ from typing import Final
 
 from . import files
 from .codec import dumps
-from .event import format_time
 from .layout import Layout
+from .values import format_time
 
 __all__ = ["Quarantine", "RejectFile"]
 

@@ -20,13 +20,13 @@ from typing import Any, Final
 from . import files
 from .codec import loads
 from .errors import CorruptLine, StonelogError
-from .event import format_time
 from .frames import FRAME, compress, decompress, seek_table, split
 from .layout import Codec, Layout, SegmentName
 from .lock import StoreLock
 from .manifest import Frame, Manifest, write_manifest
 from .scan import items
 from .stored import PlainFile, SealedFile
+from .values import format_time
 
 __all__ = ["archive_matches", "describe_archive", "seal_segment"]
 

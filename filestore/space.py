@@ -12,8 +12,8 @@ import logging
 from typing import Final
 
 from . import files
-from .event import LEVELS
 from .layout import Layout
+from .names import LEVELS
 
 __all__ = ["Space"]
 

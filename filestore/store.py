@@ -6,12 +6,14 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
 
 from .errors import InvalidSetting, StonelogError, StoreReadOnly, shorten
-from .event import Event, Level
+from .event import Event
 from .layout import Layout
+from .names import Level
 from .prepare import act, prepare
 from .reader import Reader
 from .recovery import Recovery
@@ -127,15 +129,17 @@ class Store:
 
         If one cannot be taken none is written, and the error's `index` says which. Raises as `append`.
         """
-        prepared = [prepare(event, {}, index) for index, event in enumerate(events)]
-        if not prepared:
+        identities: list[str] = []
+        bodies: list[bytes] = []
+        for index, event in enumerate(events):
+            identity, body = prepare(event, {}, index)
+            identities.append(identity)
+            bodies.append(body)
+        if not bodies:
             return []
-        request = self._commit_and_wait([body for _, body in prepared])
-        places = zip(prepared, request.offsets, strict=True)
-        return [
-            Receipt(request.seq + index, identity, request.path, offset, self.settings.durability)
-            for index, ((identity, _), offset) in enumerate(places)
-        ]
+        request = self._commit_and_wait(bodies)
+        path, durability = repeat(request.path), repeat(self.settings.durability)
+        return list(map(Receipt._make, zip(count(request.seq), identities, path, request.offsets, durability)))
 
     async def append_async(self, event: Mapping[str, Any] | Event | None = None, /, **fields: Any) -> Receipt:
         """As `append`, without blocking the event loop: the committer's thread wakes it when the disk has the event.

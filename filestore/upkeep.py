@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from . import files
 from .errors import DiskFull, InvalidSetting, StonelogError, StoreLocked, StoreReadOnly
-from .event import format_time
 from .finish import finish, upkeep_lock
 from .frames import LEVELS_OF
 from .holds import LONGEST_REASON, Hold, read_holds, write_holds
@@ -30,6 +29,7 @@ from .retention import Kept, Removal, RetentionSettings, plan_removals, remove
 from .seal import seal_segment
 from .settings import load_section
 from .stored import PlainFile, open_stored
+from .values import format_time
 
 __all__ = ["Retained", "SealSettings", "Upkeep"]
 

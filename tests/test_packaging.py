@@ -33,7 +33,7 @@ IMPORTERS = {
     "anyio": {"api"},
     "backports": {"api/ingest/sources.py"},
     "pydantic": {"filestore", "indexer", "api"},
-    "pydantic_core": {"api/params.py"},
+    "pydantic_core": {"filestore/event.py", "api/params.py"},
 }
 
 OF_THE_WRITER = {"orjson", "pydantic", "pydantic_core"}

@@ -151,6 +151,13 @@ def test_S04_the_longest_line_is_taken_and_one_byte_more_is_not() -> None:
     assert caught.value.index == 4
 
 
+def test_what_stands_before_the_fields_counts_too() -> None:
+    """`before` is put in front as it is, and is part of the length that is measured."""
+    assert encode({"message": "x"}, before='"id":"7",') == b'"id":"7","message":"x"'
+    with pytest.raises(EventTooLarge):
+        encode({"message": "x"}, before='"id":"%s",' % ("7" * MAX_LINE))
+
+
 def test_S04_escapes_count_in_the_length() -> None:
     """What grows by escaping is measured after it."""
     with pytest.raises(EventTooLarge):

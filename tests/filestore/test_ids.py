@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,3 +31,39 @@ def test_ids_of_one_millisecond_differ() -> None:
 def test_ids_sort_by_time() -> None:
     """The text of a later id is greater."""
     assert uuid7(1_000) < uuid7(1_001) < uuid7(2**47)
+
+
+def test_every_random_bit_is_used() -> None:
+    """Among a thousand ids each of the 74 random bits is sometimes 0 and sometimes 1."""
+    numbers = [uuid.UUID(uuid7(0)).int for _ in range(1_000)]
+    ones = zeros = 0
+    for number in numbers:
+        ones |= number
+        zeros |= ~number
+    assert (ones & zeros & (2**80 - 1)).bit_count() == 74
+
+
+def test_ids_of_several_threads_differ() -> None:
+    """No two threads are given the same id."""
+    with ThreadPoolExecutor(8) as pool:
+        lists = list(pool.map(lambda _: [uuid7(1) for _ in range(2_000)], range(8)))
+    assert len({each for ids in lists for each in ids}) == 16_000
+
+
+def test_F24_a_forked_child_has_ids_of_its_own() -> None:
+    """The random bytes that a process holds for ids to come are not used by its child as well."""
+    code = (
+        "import os\n"
+        "from stonelog.filestore.ids import uuid7\n"
+        "uuid7(1)\n"
+        "pid = os.fork()\n"
+        "print(*(uuid7(1) for _ in range(600)), flush=True)\n"
+        "if pid:\n"
+        "    os.waitpid(pid, 0)\n"
+        "else:\n"
+        "    os._exit(0)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    ids = done.stdout.split()
+    assert len(ids) == len(set(ids)) == 1_200
