@@ -21,10 +21,11 @@ __all__ = [
     "free",
     "fsync",
     "fsync_directory",
-    "is_at",
+    "identity",
     "is_writable_by_all",
     "list_names",
     "lock",
+    "look",
     "make_directory",
     "open_append",
     "open_lock",
@@ -45,6 +46,7 @@ __all__ = [
     "write_whole",
 ]
 
+_FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)  # macOS
 _COMMON = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -104,13 +106,19 @@ def unlock(fd: int) -> None:
     fcntl.flock(fd, fcntl.LOCK_UN)
 
 
-def is_at(fd: int, path: Path) -> bool:
-    """Whether the path still names the open file (it was not removed or replaced)."""
+def identity(fd: int) -> tuple[int, int]:
+    """The device and inode number of the open file, which no other file has while it is open."""
+    there = os.fstat(fd)
+    return there.st_dev, there.st_ino
+
+
+def look(path: str) -> tuple[tuple[int, int], int] | None:
+    """The identity of what the path itself names (a link is not followed) and its length; None if nothing is there."""
     try:
-        there = os.stat(path, follow_symlinks=False)
+        there = os.lstat(path)
     except FileNotFoundError:
-        return False
-    return os.path.samestat(os.fstat(fd), there)
+        return None
+    return (there.st_dev, there.st_ino), there.st_size
 
 
 def is_writable_by_all(path: Path) -> bool:
@@ -204,18 +212,16 @@ def truncate(fd: int, length: int) -> None:
 
 def sync_data(fd: int) -> None:
     """The file's bytes and length are on stable storage (fdatasync; on macOS F_FULLFSYNC)."""
-    full = getattr(fcntl, "F_FULLFSYNC", None)
-    if full is not None:
-        fcntl.fcntl(fd, full)
+    if _FULL_SYNC is not None:
+        fcntl.fcntl(fd, _FULL_SYNC)
     else:
         os.fdatasync(fd)
 
 
 def fsync(fd: int) -> None:
     """As `sync_data`, the file's metadata too."""
-    full = getattr(fcntl, "F_FULLFSYNC", None)
-    if full is not None:
-        fcntl.fcntl(fd, full)
+    if _FULL_SYNC is not None:
+        fcntl.fcntl(fd, _FULL_SYNC)
     else:
         os.fsync(fd)
 

@@ -18,8 +18,9 @@ from .errors import StoreLocked
 __all__ = ["StoreLock"]
 
 _NOTE: Final = 32
-_FIRST_PAUSE: Final = 0.0002
+_FIRST_PAUSE: Final = 0.00005
 _LONGEST_PAUSE: Final = 0.01
+_GROWTH: Final = 1.5
 
 
 class StoreLock:
@@ -27,8 +28,10 @@ class StoreLock:
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path
+        self._name = str(path)
         self._seconds = seconds
         self._fd = files.open_lock(path)
+        self._identity = files.identity(self._fd)
 
     @classmethod
     @contextmanager
@@ -43,6 +46,16 @@ class StoreLock:
     @contextmanager
     def held(self) -> Iterator[None]:
         """The lock is this process's inside the block. Raises StoreLocked when another kept it too long."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def acquire(self) -> None:
+        """The lock is this process's until `release`. Raises StoreLocked when another kept it too long."""
+        if self._take():
+            return
         deadline = time.monotonic() + self._seconds
         pause = _FIRST_PAUSE
         while not self._take():
@@ -52,31 +65,32 @@ class StoreLock:
                     hint="nothing was written; try again, or see which process has the file open",
                 )
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        try:
-            yield
-        finally:
-            files.unlock(self._fd)
+            pause = min(_GROWTH * pause, _LONGEST_PAUSE)
+
+    def release(self) -> None:
+        """The lock is free for others."""
+        files.unlock(self._fd)
 
     def _take(self) -> bool:
         if not files.lock(self._fd):
             return False
         try:
-            there = files.is_at(self._fd, self._path)
+            there = files.look(self._name)
         except BaseException:
             files.unlock(self._fd)  # nobody is told that it is held, so nobody would let it go
             raise
-        if there:
+        if there is not None and there[0] == self._identity:
             return True
         # Someone removed or replaced the file: two processes could each hold "the" lock. Take the one at the path.
         # Open before closing: if that fails, the number of a closed descriptor could soon be another file's.
         replaced, self._fd = self._fd, files.open_lock(self._path)
         files.close(replaced)
+        self._identity = files.identity(self._fd)
         return False
 
-    def read_note(self) -> str:
-        """The note that the last holder left, or ''."""
-        return files.read_at(self._fd, 0, _NOTE).rstrip(b"\n\0 ").decode("ascii", "replace")
+    def note_is(self, text: str) -> bool:
+        """Whether this is the note that the last holder left."""
+        return files.read_at(self._fd, 0, _NOTE) == text.encode("ascii").ljust(_NOTE)
 
     def write_note(self, text: str) -> None:
         """The note for the next holder; at most 32 ASCII characters."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 from . import files
+from .codec import stamp
 from .errors import StoreReadOnly
 from .layout import LAST_NUMBER, Layout, SegmentName
 from .lock import StoreLock
@@ -41,28 +40,21 @@ class ActiveSegment:
         self._lock = StoreLock(layout.lock, settings.lock_seconds)
         self._name: SegmentName | None = None
         self._newest: SegmentName | None = None  # the same, or a sealed one when there is no plain one after it
+        self._note = ""
+        self._identity = (0, 0)
         self._fd = -1
         self._report = Recovery()
         self.abandoned: list[str] = []
         """The segments whose sync failed, and from which what was not durable was written again in the next."""
         self.failed = ""
         """Says which sync failed, once one did: the pages may be lost although a second sync would say all is well."""
+        self.path = ""
+        """The absolute path of the segment."""
         self.last_seq = 0
         self.durable_seq = 0
         self.end = 0
         self._durable_end = 0
         self._appended = (0, b"")
-
-    @property
-    def path(self) -> str:
-        """The absolute path of the segment."""
-        return str(self._place)
-
-    @property
-    def _place(self) -> Path:
-        if self._name is None:
-            raise ValueError("no segment is open")
-        return self._layout.segment(self._name)
 
     def open(self, report: Recovery) -> None:
         """The store's files are recovered and on stable storage; the newest segment is open, if there is one."""
@@ -79,14 +71,23 @@ class ActiveSegment:
         self._let_go()
         self._lock.close()
 
-    @contextmanager
-    def attached(self, day: date) -> Iterator[None]:
-        """Inside the block the store's lock is held and the segment is the one to append to on `day`."""
-        with self._lock.held():
+    def attach(self, day: date) -> None:
+        """The store's lock is held until `release`, and the segment is the one to append to on `day`.
+
+        Raises StoreLocked, StoreReadOnly, OSError; the lock is not held then.
+        """
+        self._lock.acquire()
+        try:
             self._attach()
             while (following := self._following(day)) is not None:
                 self._begin(following)
-            yield
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def release(self) -> None:
+        """Other processes may append."""
+        self._lock.release()
 
     def append(self, data: bytes, last_seq: int) -> None:
         """The lines stand whole at the segment's end, not yet synced; on any error nothing of them does."""
@@ -162,7 +163,7 @@ class ActiveSegment:
         """What is not known to be durable stands durably in a new segment; see `sync`. Raises `error` if it cannot."""
         name = self._name
         with self._lock.held():
-            if name is None or name.number >= LAST_NUMBER or self._lock.read_note() != name.file:
+            if name is None or name.number >= LAST_NUMBER or not self._lock.note_is(name.file):
                 raise error  # another process went on to a new segment: what is where can only be told by opening
             offset, data = self._unsynced()
             if not data:
@@ -206,22 +207,27 @@ class ActiveSegment:
 
     def _attach(self) -> None:
         """The invariant holds again, whatever other processes and hands did since the lock was last ours."""
-        if self._name is not None and self._lock.read_note() == self._name.file and files.is_at(self._fd, self._place):
-            size = files.size(self._fd)
-            if size == self.end or self._take_in(size):
+        if self._name is not None and self._lock.note_is(self._note):
+            there = files.look(self.path)
+            if there is not None and there[0] == self._identity and self._take_in(there[1]):
                 return
         self._recover()
 
     def _take_in(self, size: int) -> bool:
-        """Whether the bytes after `end` are good lines in order, as other processes append them; if so they count."""
-        if size < self.end:
+        """Whether the bytes after `end` are lines in order, as other processes append them; if so they count.
+
+        The hash of the last one is checked, and that all begin and end where they should: what was written whole under
+        the lock needs no more, and a write that was cut off ends otherwise.
+        """
+        if size <= self.end:
+            return size == self.end
+        data = files.read_at(self._fd, self.end, size - self.end)
+        last = stamp(data[data.rfind(b"\n", 0, -1) + 1 : -1])
+        if last is None or not data.endswith(b"\n") or not data.startswith(b'{"seq":%d,' % (self.last_seq + 1)):
             return False
-        seq, synced = self.last_seq, self.durable_seq
-        for item in items(files.read_at(self._fd, self.end, size - self.end), self.end):
-            if item.stamp is None or item.stamp.seq != seq + 1:
-                return False
-            seq, synced = item.stamp.seq, max(synced, item.stamp.synced)
-        self.last_seq, self.durable_seq, self.end = seq, synced, size
+        if last.seq - self.last_seq != data.count(b"\n"):
+            return False
+        self.last_seq, self.durable_seq, self.end = last.seq, max(self.durable_seq, last.synced), size
         return True
 
     def _recover(self) -> None:
@@ -229,8 +235,7 @@ class ActiveSegment:
         name = self._newest if is_plain else None
         self._let_go()
         if name is not None:
-            self._fd = files.open_append(self._layout.segment(name))
-        self._name = name
+            self._hold(files.open_append(self._layout.segment(name)), name)
         self.end = self._durable_end = tail.end
         # A `seq` that may have been acknowledged is never given again, even if its line is lost.
         self.last_seq = max(self.last_seq, tail.last_seq, tail.watermark)
@@ -270,10 +275,17 @@ class ActiveSegment:
 
     def _take_up(self, fd: int, name: SegmentName, end: int) -> None:
         self._let_go()
-        self._fd, self._name, self.end, self._durable_end = fd, name, end, 0
+        self._hold(fd, name)
+        self.end, self._durable_end = end, 0
         self._lock.write_note(name.file)
 
+    def _hold(self, fd: int, name: SegmentName) -> None:
+        self._fd = fd
+        self._identity = files.identity(fd)
+        self._name, self._note, self.path = name, name.file, str(self._layout.segment(name))
+
     def _let_go(self) -> None:
+        self._name = None
         if self._fd >= 0:
             files.close(self._fd)
             self._fd = -1

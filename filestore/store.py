@@ -205,10 +205,7 @@ class Store:
         a new segment before the day is over, unless the newest has no events: what was written can then be sealed.
         """
         self._check_open()
-        with self._closing:
-            self._check_open()
-            answer = self._committer.submit_roll(early=early)
-        result = answer.get()
+        result = self._committer.submit_roll(early=early).get()
         if isinstance(result, StonelogError):
             raise result
         return result
@@ -238,21 +235,13 @@ class Store:
             )
 
     def _submit(self, request: Request) -> None:
-        self._check_open()  # before the lock, which a forked child may find held by a thread it does not have
-        with self._closing:
-            self._check_open()
-            self._committer.submit(request)
+        self._check_open()
+        self._committer.submit(request)
 
     def _record(self, action: str, message: str, *, level: Level, **metadata: object) -> None:
         """An event of the store's own is as safe as its durability says. Raises StonelogError."""
         self._commit_and_wait([act(action, message, level=level, **metadata)])
 
     def _commit_and_wait(self, bodies: list[bytes]) -> Request:
-        turn = threading.Lock()
-        turn.acquire()
-        request = Request(bodies, turn.release)
-        self._submit(request)
-        turn.acquire()
-        if request.error is not None:
-            raise request.error()
-        return request
+        self._check_open()
+        return self._committer.commit(bodies)

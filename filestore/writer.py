@@ -7,15 +7,18 @@ callers told.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import queue
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Final
 
 from .codec import seal_line
@@ -51,7 +54,7 @@ class Request:
 
     __slots__ = ("bodies", "error", "notify", "offsets", "path", "seq", "size")
 
-    def __init__(self, bodies: list[bytes], notify: Callable[[], object]) -> None:
+    def __init__(self, bodies: list[bytes], notify: Callable[[], object] = lambda: None) -> None:
         self.bodies = bodies
         self.size = sum(map(len, bodies))
         self.notify = notify
@@ -76,15 +79,21 @@ def today() -> date:
 
 
 class Committer:
-    """The one thread of a process that writes to a store. Requests from any thread; `close` ends it."""
+    """What writes to a store in this process, one thread at a time. Requests from any thread; `close` ends it."""
 
     def __init__(self, layout: Layout, settings: StoreSettings) -> None:
         self.recovered = Recovery()
+        self._layout = layout
         self._settings = settings
         self._segment = ActiveSegment(layout, settings)
-        self._queue: queue.SimpleQueue[Request | _Roll | None] = queue.SimpleQueue()
+        self._queue: deque[Request | _Roll | None] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._leading = threading.Lock()
+        """Held by the thread that takes from the queue and writes: the committer's, or a lone caller."""
+        self._leader = 0
+        self._ending = self._closed = False
         self._pid = os.getpid()
         self._room = threading.Condition()
         self._waiting = [0, 0]  # events and bytes given to `offer` and not yet written
@@ -113,27 +122,51 @@ class Committer:
         """The failed sync after which nothing more is taken, if there was one."""
         return StoreReadOnly(self._segment.failed, hint=REOPEN) if self._segment.failed else None
 
+    def commit(self, bodies: list[bytes]) -> Request:
+        """The request was answered: what it asks for is written, and synced if the durability says so.
+
+        When nobody else is writing this thread does it itself, which spares the way to the committer's thread and back.
+        Raises StonelogError, in a finalizer that runs in the middle of the store's own writing too.
+        """
+        self._refuse_leader()
+        request = None if self._queue or self._leading.locked() else self._lead(bodies)
+        if request is None:
+            turn = threading.Lock()
+            turn.acquire()
+            request = Request(bodies, turn.release)
+            self._put(request)
+            turn.acquire()
+        if request.error is not None:
+            raise request.error()
+        return request
+
     def submit(self, request: Request) -> None:
-        """The request will be answered by its `notify`, from the committer's thread."""
+        """The request will be answered by its `notify`, from another thread."""
+        self._put(request)
+
+    def submit_roll(self, *, early: bool) -> queue.SimpleQueue[str | StonelogError | None]:
+        """Will give the name of the segment that was begun, None if there was no need, or the error."""
         if self._thread is None:
             self._start()
-        self._queue.put(request)
+        roll = _Roll(early, queue.SimpleQueue())
+        self._put(roll)
+        return roll.done
 
     def offer(self, body: bytes) -> bool:
         """Whether the event was taken, to be written some time; if there is no room see the setting `emit_overflow`."""
         settings = self._settings
         with self._room:
             while self._waiting[0] >= settings.emit_events or self._waiting[1] + len(body) > settings.emit_bytes:
-                if settings.emit_overflow == "drop" and self._waiting[0]:
-                    self.dropped += 1
-                    return False
                 if not self._waiting[0]:
                     break  # larger than the whole queue, which is empty: it passes alone
+                if settings.emit_overflow == "drop" or self._leader == threading.get_ident():
+                    self.dropped += 1
+                    return False
                 self._room.wait()
             self._waiting[0] += 1
             self._waiting[1] += len(body)
         request = Request([body], lambda: self._taken_out(request))
-        self.submit(request)
+        self._put(request)
         return True
 
     def _taken_out(self, request: Request) -> None:
@@ -146,14 +179,8 @@ class Committer:
 
     def tell(self) -> None:
         """What the store did by itself since the last call is recorded as events. Raises StonelogError."""
-        bodies = self._acts()
-        if bodies:
-            done: queue.SimpleQueue[None] = queue.SimpleQueue()
-            request = Request(bodies, lambda: done.put(None))
-            self.submit(request)
-            done.get()
-            if request.error is not None:
-                raise request.error()
+        if bodies := self._acts():
+            self.commit(bodies)
 
     def _acts(self) -> list[bytes]:
         found = []
@@ -169,18 +196,10 @@ class Committer:
             found.append(act("store_sync_failed", text, level="error", segments=segments))
             self._told_abandoned += len(segments)
         dropped = self.dropped - self._told_dropped
-        if dropped and self._queue.empty():  # told once when it is over, not all the time while it lasts
+        if dropped and not any(self._queue):  # told once when it is over, not all the time while it lasts
             found.append(act("events_dropped", "Events given to emit were not written", dropped=dropped))
             self._told_dropped += dropped
         return found
-
-    def submit_roll(self, *, early: bool) -> queue.SimpleQueue[str | StonelogError | None]:
-        """Will give the name of the segment that was begun, None if there was no need, or the error."""
-        if self._thread is None:
-            self._start()
-        roll = _Roll(early, queue.SimpleQueue())
-        self._queue.put(roll)
-        return roll.done
 
     def close(self) -> None:
         """What was submitted is answered, the segment synced (unless durability is none) and everything let go.
@@ -189,105 +208,165 @@ class Committer:
         """
         if self._pid != os.getpid():
             return  # a forked child: its descriptors were closed, its thread never ran
+        self._refuse_leader()
+        with self._starting:
+            self._ending = True  # no thread is started from here on
         if self._thread is not None:
-            self._queue.put(None)
+            self._put(None)
             self._thread.join()
-            self._thread = None
-        try:
-            if self._settings.durability == "os" and not self._segment.failed:
-                self._segment.sync()
-        finally:
-            self._segment.close()
+        with self._leading:
+            self._closed = True
+            try:
+                if self._settings.durability == "os" and not self._segment.failed:
+                    self._segment.sync()
+            finally:
+                self._segment.close()
+                self._refuse_rest()
+
+    def _put(self, item: Request | _Roll | None) -> None:
+        if self._thread is None:
+            self._start()
+        self._queue.append(item)
+        self._bell.put(None)
+        if self._closed:  # looked at last: whoever closes sets it first and then empties the queue
+            self._refuse_rest()
+
+    def _refuse_rest(self) -> None:
+        """Nobody waits in the queue of a closed store."""
+        text, hint = f"{self._layout.directory}: the store is closed", "open it again to append"
+        while self._queue:
+            with contextlib.suppress(IndexError):  # another thread is at it too
+                item = self._queue.popleft()
+                if isinstance(item, _Roll):
+                    item.done.put(StoreReadOnly(text, hint=hint))
+                elif item is not None:
+                    item.error = lambda: StoreReadOnly(text, hint=hint)
+                    item.notify()
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None:
+            if self._thread is None and not self._ending:
                 thread = threading.Thread(target=self._run, name="stonelog-committer", daemon=True)
                 thread.start()
                 self._thread = thread
 
+    def _refuse_leader(self) -> None:
+        if self._leader == threading.get_ident():
+            raise StonelogError(
+                f"{self._layout.directory}: called from within the store's own writing, by a finalizer that ran there",
+                hint="emit can be called there: it does not wait",
+            )
+
     def _run(self) -> None:
-        held: Request | _Roll | None = None
-        while True:
-            item = held if held is not None else self._queue.get()
-            held = None
-            if item is None:
+        ended = False
+        while not ended:
+            self._bell.get()
+            while not self._bell.empty():  # one look into the queue is enough for all of them
+                self._bell.get()
+            with self._leading:
+                ended = self._work_off()
+
+    def _lead(self, bodies: list[bytes]) -> Request | None:
+        """The answered request; None if others came first.
+
+        Never in the main thread: handlers of signals run there, at any point, and may raise or call the store.
+        """
+        if threading.current_thread() is threading.main_thread() or not self._leading.acquire(blocking=False):
+            return None
+        try:
+            if self._queue or self._closed:
+                return None
+            self._leader = threading.get_ident()
+            request = Request(bodies)
+            self._answer([request])
+        finally:
+            self._leader = 0
+            self._leading.release()
+        return request
+
+    def _work_off(self) -> bool:
+        """Whether the store is being closed; what is in the queue is answered."""
+        self._leader = threading.get_ident()
+        try:
+            while self._queue:
+                item = self._queue.popleft()
+                if item is None:
+                    return True
+                if isinstance(item, _Roll):
+                    item.done.put(self._roll(early=item.early))
+                else:
+                    self._answer([item])
+            return False
+        finally:
+            self._leader = 0
+
+    def _gather(self, batch: list[Request]) -> None:
+        """What has queued up meanwhile is in the batch too, up to a roll, the end, or as much as a batch may hold."""
+        waiting, events, size = self._queue, len(batch[0].bodies), batch[0].size
+        while waiting and events < _BATCH_EVENTS and size < _BATCH_BYTES:
+            item = waiting[0]
+            if not isinstance(item, Request):
                 return
-            if isinstance(item, _Roll):
-                item.done.put(self._roll(early=item.early))
-                continue
-            batch, events, size = [item], len(item.bodies), item.size
-            ended = False
-            while events < _BATCH_EVENTS and size < _BATCH_BYTES:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    ended = True
-                    break
-                if isinstance(more, _Roll):
-                    held = more
-                    break
-                batch.append(more)
-                events += len(more.bodies)
-                size += more.size
-            self._answer(batch)
-            if ended:
-                return
+            waiting.popleft()
+            batch.append(item)
+            events += len(item.bodies)
+            size += item.size
 
     def _answer(self, batch: list[Request]) -> None:
+        """Everyone in the batch, which grows on the way, is told what became of it."""
         error: Callable[[], StonelogError] | None = None
         try:
-            self._refuse_after_failure()
-            self._commit(batch)
+            self._commit(batch, more=True)
         except BaseException as reason:  # noqa: BLE001 (whatever it is, every caller must hear of it)
             error = _explain(reason)
         else:
             if acts := self._acts():
                 self._record(acts)
+        with self.committed:
+            self.committed.notify_all()
         for request in batch:
             request.error = error
             request.notify()
-        with self.committed:
-            self.committed.notify_all()
 
     def _record(self, acts: list[bytes]) -> None:
         """The store's own events are written; if they cannot be, the log has to do."""
         try:
-            self._commit([Request(acts, lambda: None)])
+            self._commit([Request(acts)], more=False)
         except BaseException as error:  # noqa: BLE001 (callers wait for the answer to what was already written)
             log.warning("what the store did could not be recorded: %s", error)
 
-    def _commit(self, batch: list[Request]) -> None:
+    def _commit(self, batch: list[Request], *, more: bool) -> None:
         segment = self._segment
-        with segment.attached(today()):
-            seq, offset, synced = segment.last_seq + 1, segment.end, segment.durable_seq
-            path = segment.path
-            lines: list[bytes] = []
+        if segment.failed:
+            raise StoreReadOnly(segment.failed, hint=REOPEN)
+        segment.attach(today())
+        try:
+            if more:
+                self._gather(batch)  # not before: to get the lock may have taken its time
+            seq, offset, path = segment.last_seq + 1, segment.end, segment.path
+            bodies = [body for request in batch for body in request.bodies]
+            synced = segment.durable_seq
+            lines = [seal_line(body, number, synced) for number, body in enumerate(bodies, seq)]
+            lengths = map(len, lines)
             for request in batch:
                 request.seq, request.path = seq, path
-                offsets = request.offsets
-                for body in request.bodies:
-                    line = seal_line(body, seq, synced)
-                    lines.append(line)
-                    offsets.append(offset)
-                    offset += len(line) + 1
-                    seq += 1
+                for length in islice(lengths, len(request.bodies)):
+                    request.offsets.append(offset)
+                    offset += length + 1
+                seq += len(request.bodies)
             lines.append(b"")
             segment.append(b"\n".join(lines), seq - 1)
+        finally:
+            segment.release()
         if self._settings.durability == "fsync" and (moved := segment.sync()) is not None:
             for request in batch:
                 request.path = segment.path
                 request.offsets = [offset - moved for offset in request.offsets]
 
-    def _refuse_after_failure(self) -> None:
-        if trouble := self.trouble:
-            raise trouble
-
     def _roll(self, *, early: bool) -> str | StonelogError | None:
         try:
-            self._refuse_after_failure()
+            if trouble := self.trouble:
+                raise trouble
             return self._segment.roll(today(), early=early)
         except BaseException as reason:  # noqa: BLE001 (told to the caller)
             return _explain(reason)()

@@ -126,18 +126,21 @@ def test_F36_a_failed_rename_keeps_what_was_there(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_is_at_tells_whether_the_path_still_names_the_file(tmp_path: Path) -> None:
+def test_look_tells_whether_the_path_still_names_the_file(tmp_path: Path) -> None:
     """Removed, replaced by another file or by a link to it, the path no longer names the descriptor's file."""
     place = tmp_path / "file"
     fd = files.create(place)
-    assert files.is_at(fd, place)
+    assert files.look(str(place)) == (files.identity(fd), 0)
+    files.write_all(fd, b"four")
+    assert files.look(str(place)) == (files.identity(fd), 4)
     place.rename(tmp_path / "moved")
-    assert not files.is_at(fd, place)
-    place.symlink_to(tmp_path / "moved")
-    assert not files.is_at(fd, place)
-    place.unlink()
-    place.write_bytes(b"")
-    assert not files.is_at(fd, place)
+    assert files.look(str(place)) is None
+    for replace in (lambda: place.symlink_to(tmp_path / "moved"), lambda: place.write_bytes(b"")):
+        replace()
+        found = files.look(str(place))
+        assert found is not None
+        assert found[0] != files.identity(fd)
+        place.unlink()
     files.close(fd)
 
 

@@ -160,13 +160,14 @@ def test_the_lock_is_free_after_an_error_inside(tmp_path: Path) -> None:
 
 
 def test_the_note_is_what_the_last_holder_wrote(tmp_path: Path) -> None:
-    """A shorter note does not leave the end of a longer one; a new lock file has none."""
+    """A shorter note does not leave the end of a longer one; a new lock file has none, not even an empty one."""
     lock = StoreLock(tmp_path / "lock", 1.0)
-    assert lock.read_note() == ""
+    assert lock.note_is("") is False
     lock.write_note("2026-11-23.001.jsonl")
     lock.write_note("2026-11-23.jsonl")
     other = StoreLock(tmp_path / "lock", 1.0)
-    assert other.read_note() == "2026-11-23.jsonl"
+    assert other.note_is("2026-11-23.jsonl")
+    assert not other.note_is("2026-11-23.001.jsonl")
     lock.close()
     other.close()
 

@@ -307,12 +307,13 @@ def test_W01_what_could_not_be_taken_back_is_said(directory: Path, monkeypatch: 
 
 
 def test_the_invariant_holds_when_the_block_is_entered(directory: Path) -> None:
-    """Inside `attached` the end is the file's size and the last `seq` that of its last line."""
+    """After `attach` the end is the file's size and the last `seq` that of its last line."""
     segment = ActiveSegment(Layout(directory), StoreSettings())
     segment.open(Recovery())
-    with segment.attached(date(2026, 11, 23)):
-        assert (segment.last_seq, segment.end, os.path.getsize(segment.path)) == (0, 0, 0)
-        assert segment.path == str(directory / "events" / "2026-11-23.jsonl")
+    segment.attach(date(2026, 11, 23))
+    assert (segment.last_seq, segment.end, os.path.getsize(segment.path)) == (0, 0, 0)
+    assert segment.path == str(directory / "events" / "2026-11-23.jsonl")
+    segment.release()
     segment.close()
     segment.close()
 
