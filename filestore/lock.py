@@ -19,12 +19,12 @@ __all__ = ["StoreLock"]
 
 _NOTE: Final = 32
 _FIRST_PAUSE: Final = 0.00005
-_LONGEST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.001  # others write for less than that, so that longer pauses leave the lock unused
 _GROWTH: Final = 1.5
 
 
 class StoreLock:
-    """One descriptor on the lock file. Not for two threads at once: the writer's one committer uses it."""
+    """One descriptor on the lock file. Not for two threads at once: the writer uses it from one at a time."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path

@@ -104,9 +104,7 @@ class ActiveSegment:
                     hint="the event may be in the file or not; the next append tries again",
                 ) from reason
             raise
-        self._appended = (self.end, data)
-        self.end += len(data)
-        self.last_seq = last_seq
+        self._appended, self.end, self.last_seq = (self.end, data), self.end + len(data), last_seq
 
     def sync(self) -> int | None:
         """All that this process appended is on stable storage; gives None, or how far its lines moved to the front.

@@ -15,6 +15,7 @@ import pytest
 from freezegun import freeze_time
 
 from stonelog.filestore import DiskFull, Receipt, Store, StoreReadOnly, StoreSettings, files, format_time
+from stonelog.filestore.codec import encode, seal_line
 from stonelog.filestore.layout import Layout
 from stonelog.filestore.recovery import Recovery
 from stonelog.filestore.segment import ActiveSegment
@@ -360,3 +361,22 @@ def test_the_watermark_of_a_line_never_promises_what_is_not_synced(
     assert len(promised) == 12
     assert all(synced <= covered_then for synced, covered_then in promised)
     assert promised[-1][0] > 0
+
+
+@pytest.mark.parametrize(
+    "seqs_added", [[1], [3], [2, 2], [2, 4], [2, 3, 0], [0]], ids=lambda given: "-".join(map(str, given))
+)
+def test_F46_lines_out_of_order_behind_ours_are_noticed_before_the_next_append(
+    directory: Path, seqs_added: list[int]
+) -> None:
+    """Of what another hand added only lines that go on in order are taken in; 0 stands for half a line."""
+    with Store.open(directory) as store:
+        path = Path(append(store).file)
+        fields = {"time": "2026-11-23T12:00:00.000000Z", "category": "api", "action": "read"}
+        lines = [seal_line(encode(fields), seq, 1) + b"\n" if seq else b'{"seq":' for seq in seqs_added]
+        with path.open("ab") as file:
+            file.write(b"".join(lines))
+        assert append(store).seq > 1
+        found = seqs(store)
+        assert found == sorted(set(found))
+        assert store.recovered

@@ -1,10 +1,11 @@
-"""Group commit: what one committer thread writes, syncs, and tells its callers."""
+"""Group commit: what one thread writes and syncs for all, and tells its callers."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -294,14 +295,15 @@ def test_F23_an_exception_between_write_and_sync_is_not_acknowledged(
 # Threads
 
 
-def test_the_committer_starts_with_the_first_append_and_ends_with_close(directory: Path) -> None:
-    """Opening and reading start no thread; writing has one, however many callers; closing leaves none."""
+def test_the_committer_starts_when_it_is_needed_and_ends_with_close(directory: Path) -> None:
+    """Opening and reading start no thread; writers that meet have one, however many; closing leaves none."""
     before = set(threading.enumerate())
     store = Store.open(directory)
     list(store.read())
     assert set(threading.enumerate()) == before
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(lambda _: append(store), range(40))) == list(range(1, 41))
+    append(store)
     new = [thread.name for thread in set(threading.enumerate()) - before]
     assert new == ["stonelog-committer"]
     store.close()
@@ -353,3 +355,126 @@ def test_a_batch_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
         gate.open.set()
         assert sorted([first.result(), *(int(str(result(each))) for each in rest)]) == list(range(1, 10))
     assert writes == [1, 3, 3, 2]
+
+
+def test_a_lone_writer_needs_no_other_thread(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that nobody competes with writes and syncs by itself."""
+    syncing: list[str] = []
+    real = files.sync_data
+    monkeypatch.setattr(files, "sync_data", lambda fd: (syncing.append(threading.current_thread().name), real(fd))[1])
+    lone = threading.Thread(target=append, args=(store,), name="lone")
+    lone.start()
+    lone.join()
+    assert syncing == ["lone"]
+    assert seqs(store) == [1]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_queues_up_while_the_lock_is_waited_for_is_in_the_batch(
+    store: Store, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Whoever comes before the lock is ours is written by the thread that waits for it, and hears of its errors."""
+    gate = Gate("lock", monkeypatch)
+    writes: list[int] = []
+    real = files.write_all
+
+    def write(fd: int, data: bytes) -> None:
+        writes.append(data.count(b"\n"))
+        if fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(fd, data)
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(9) as pool:
+        patched.setattr(files, "write_all", write)
+        first = pool.submit(append, store)
+        gate.reached.wait()
+        rest = queue_up(store, pool, 8)
+        gate.open.set()
+        answers = [result(each) for each in (first, *rest)]
+    assert writes == [9]
+    if fails:
+        assert all(isinstance(answer, DiskFull) for answer in answers)
+        assert len({id(answer) for answer in answers}) == 9
+    else:
+        assert answers[0] == 1
+        assert sorted(int(str(answer)) for answer in answers) == list(range(1, 10))
+    assert append(store) == (1 if fails else 10)
+
+
+def test_what_one_thread_emits_and_appends_keeps_its_order(store: Store) -> None:
+    """An append does not overtake what the same thread gave to emit before, though it could write by itself."""
+
+    def both() -> None:
+        for number in range(40):
+            store.emit(EVENT, message=str(2 * number))
+            store.append(EVENT, message=str(2 * number + 1))
+
+    thread = threading.Thread(target=both)
+    thread.start()
+    thread.join()
+    assert [event.message for event in store.read()] == [str(number) for number in range(80)]
+
+
+def test_F22_a_signal_handler_may_append_while_the_main_thread_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler runs in the middle of an append of the main thread: both have their receipts."""
+    in_handler: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: in_handler.append(append(store)))
+    real, main = files.sync_data, threading.main_thread().ident
+
+    def sync(fd: int) -> None:
+        if store.last_seq == 1:
+            signal.pthread_kill(main or 0, signal.SIGUSR1)
+        real(fd)
+
+    try:
+        monkeypatch.setattr(files, "sync_data", sync)
+        assert append(store) == 1
+        assert in_handler == [2]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seqs(store) == [1, 2]
+
+
+@pytest.mark.parametrize("in_main", [False, True])
+def test_a_finalizer_that_calls_the_store_while_it_writes_is_refused_not_stuck(
+    store: Store, monkeypatch: pytest.MonkeyPatch, in_main: bool
+) -> None:
+    """Waiting for itself would take for ever: append, roll and close raise there, emit takes the event."""
+    real, refused = writer.seal_line, []
+
+    def seal(body: bytes, seq: int, synced: int) -> bytes:
+        if not refused:
+            for call in (lambda: append(store), store.roll, store._committer.close):
+                with pytest.raises(StonelogError, match="by a finalizer that ran there; emit can be called there"):
+                    call()
+                refused.append(1)
+            assert store.emit(EVENT, message="emitted")
+        return real(body, seq, synced)
+
+    monkeypatch.setattr(writer, "seal_line", seal)
+    if in_main:
+        assert append(store) == 1
+    else:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(append, store).result() == 1
+    assert len(refused) == 3
+    assert append(store) == 3
+    assert [event.message for event in store.read()] == [None, "emitted", None]
+
+
+def test_what_comes_too_late_is_refused(store: Store) -> None:
+    """A request that reaches the queue when the store has just been closed is answered, not left waiting."""
+    append(store)
+    store.close()
+    told: list[object] = []
+    request = writer.Request([b""], lambda: told.append(request.error))
+    store._committer.submit(request)
+    assert request.error is not None
+    assert "the store is closed" in str(request.error())
+    assert isinstance(store._committer.submit_roll().get(timeout=30), StoreReadOnly)
+    with pytest.raises(StoreReadOnly, match="the store is closed"):
+        store._committer.commit([b""])
+    assert len(told) == 1
+    assert not store._committer.offer(b"") or store.dropped == 1
