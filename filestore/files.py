@@ -133,10 +133,8 @@ def size(fd: int) -> int:
 
 def size_at(path: Path) -> int:
     """The length in bytes of the file, 0 if it is not there."""
-    try:
-        return os.stat(path, follow_symlinks=False).st_size
-    except FileNotFoundError:
-        return 0
+    found = look(str(path))
+    return found[1] if found else 0
 
 
 def allocated(path: Path) -> int:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["uuid7"]
+__all__ = ["time_of", "uuid7"]
 
 _BLOCK: Final = 256
 """For how many ids random bytes are asked of the system at once: a call for each takes longer than all the rest."""
 
 _VERSION_7: Final = int.from_bytes(bytes.fromhex("70008000000000000000") * _BLOCK)
 _RANDOM: Final = int.from_bytes(bytes.fromhex("0fff3fffffffffffffff") * _BLOCK)
+
+_ID: Final = re.compile(rb'"id":"([0-9a-f]{8})-([0-9a-f]{4})-7')
+_ID_MOST: Final = 64
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _split = re.compile("(.{4})(.{4})(.{12})").findall
 
@@ -30,6 +35,12 @@ def uuid7(milliseconds: int) -> str:
         tail, *others = _random_tails()
         _tails.extend(others)
     return f"{_head(milliseconds)}-{tail}"
+
+
+def time_of(line: bytes) -> datetime | None:
+    """When the event of a stored line was given its `id`, None if that is no UUID of version 7."""
+    found = _ID.search(line, 0, _ID_MOST)
+    return _EPOCH + timedelta(milliseconds=int(found[1] + found[2], 16)) if found else None
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from .codec import MAX_LINE, Stamp, stamp
 
-__all__ = ["Item", "ReadAt", "first_stamp", "items", "last_stamp", "line_number", "place_of"]
+__all__ = ["Item", "ReadAt", "first_stamp", "items", "last_line", "last_stamp", "line_number", "place_of"]
 
 ReadAt = Callable[[int, int], bytes]
 """Gives the plain bytes of a segment from an offset on, at most so many, fewer only at the end."""
@@ -53,6 +53,12 @@ def first_stamp(read: ReadAt, end: int, offset: int = 0) -> tuple[int, Stamp] | 
 
 def last_stamp(read: ReadAt, end: int) -> Stamp | None:
     """The stamp of the last good line, found from the end."""
+    line = last_line(read, end)
+    return None if line is None else stamp(line)
+
+
+def last_line(read: ReadAt, end: int) -> bytes | None:
+    """The last good line, without its end, found from the end."""
     length = _NEAR_END
     while end:
         start = max(0, end - length)
@@ -62,9 +68,9 @@ def last_stamp(read: ReadAt, end: int) -> Stamp | None:
             before = data.rfind(b"\n", 0, bound)
             if before < 0 and start:
                 break  # the line begins further back
-            found = stamp(data[before + 1 : bound])
-            if found:
-                return found
+            line = data[before + 1 : bound]
+            if stamp(line):
+                return line
             bound = before
         if not start:
             return None

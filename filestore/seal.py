@@ -108,7 +108,7 @@ def seal_segment(layout: Layout, name: SegmentName, codec: Codec, level: int, lo
             files.fsync_directory(layout.events)
             write_manifest(layout.manifest(name), manifest)
             with lock.held():  # a recovery in another process may be at the plain file
-                unchanged = files.is_at(plain.fd, layout.segment(name)) and files.size(plain.fd) == manifest.bytes
+                unchanged = files.look(str(layout.segment(name))) == (files.identity(plain.fd), manifest.bytes)
                 if unchanged:
                     files.remove(layout.segment(name))
             if not unchanged:

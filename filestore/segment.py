@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 from typing import Final
 
 from . import files
 from .codec import stamp
 from .errors import StoreReadOnly
+from .ids import time_of
 from .layout import LAST_NUMBER, Layout, SegmentName
 from .lock import StoreLock
 from .recovery import Recovery, recover_store
-from .scan import items
+from .scan import items, last_line
 from .settings import StoreSettings
 
 __all__ = ["REOPEN", "ActiveSegment"]
@@ -48,6 +50,8 @@ class ActiveSegment:
         """The segments whose sync failed, and from which what was not durable was written again in the next."""
         self.failed = ""
         """Says which sync failed, once one did: the pages may be lost although a second sync would say all is well."""
+        self.written_at: datetime | None = None
+        """When the newest event was written, as the clock then said; known after `open`, None if there is none."""
         self.path = ""
         """The absolute path of the segment."""
         self.last_seq = 0
@@ -65,20 +69,26 @@ class ActiveSegment:
             for place in (self._layout.events, self._layout.directory, self._layout.directory.parent):
                 with contextlib.suppress(PermissionError):
                     files.fsync_directory(place)
+            if self._name is not None:
+                line = last_line(partial(files.read_at, self._fd), self.end)
+                self.written_at = time_of(line) if line else None
 
     def close(self) -> None:
         """Nothing is held any more; in a forked child neither by it, so that it does not keep the parent's lock."""
         self._let_go()
         self._lock.close()
 
-    def attach(self, day: date) -> None:
+    def attach(self, day: date, *, anew: bool = False) -> None:
         """The store's lock is held until `release`, and the segment is the one to append to on `day`.
 
-        Raises StoreLocked, StoreReadOnly, OSError; the lock is not held then.
+        With `anew` a further segment begins, unless the open one has nothing in it. Raises StoreLocked, StoreReadOnly,
+        OSError; the lock is not held then.
         """
         self._lock.acquire()
         try:
             self._attach()
+            if anew and self._name is not None and self.end:
+                self._begin(self._name.next())
             while (following := self._following(day)) is not None:
                 self._begin(following)
         except BaseException:

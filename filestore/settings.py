@@ -36,6 +36,9 @@ class StoreSettings(BaseModel):
     """How many bytes they may have together."""
     emit_overflow: Literal["drop", "block"] = "drop"
     """What `emit` does when there is no room: `drop` the event and count it, or `block` until there is."""
+    reserve_bytes: Annotated[int, Field(ge=0)] = 4 * 1024 * 1024
+    """Space set aside (DIR/reserve) so that retention can record what it removes on a full disk. With less than that
+    free, retention runs early and `emit` sheds the lowest levels first; at most 1/32 of the file system; 0: none."""
     lock_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     """How long an append waits for another process that holds the store's lock before StoreLocked."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from . import files
@@ -73,7 +75,14 @@ class Space:
         except OSError as error:
             log.debug("%s: cannot be made: %s", self._layout.reserve, error)
 
-    def use_reserve(self) -> None:
-        """The space of the reserve is free."""
-        with contextlib.suppress(FileNotFoundError):
-            files.remove(self._layout.reserve)
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """If space is low, that of the reserve is free within the block. Raises OSError."""
+        self.look()
+        if self.low:
+            with contextlib.suppress(FileNotFoundError):
+                files.remove(self._layout.reserve)
+        try:
+            yield
+        finally:
+            self.set_aside()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
 
 from .errors import InvalidSetting, StonelogError, StoreReadOnly, shorten
 from .event import Event
+from .explain import explain_opening
 from .layout import Layout
 from .names import Level
 from .prepare import act, prepare
@@ -19,9 +22,11 @@ from .reader import Reader
 from .recovery import Recovery
 from .settings import Durability, StoreSettings, load_section
 from .upkeep import Upkeep
-from .writer import Committer, Request, explain_opening
+from .writer import Committer, Request
 
 __all__ = ["Receipt", "Store"]
+
+log = logging.getLogger("stonelog")
 
 
 class Receipt(NamedTuple):
@@ -70,6 +75,7 @@ class Store:
         except OSError as error:
             raise explain_opening(error, layout) from error
         store = cls(layout, settings, committer)
+        committer.on_low_space = partial(_retain_early, weakref.ref(store))
         try:
             if committer.recovered.unfinished:
                 store.upkeep.resume()
@@ -92,7 +98,7 @@ class Store:
     @property
     def upkeep(self) -> Upkeep:
         """Sealing, retention and legal holds of this store."""
-        return Upkeep(self._layout, self._record, self.settings.lock_seconds)
+        return Upkeep(self._layout, self._record, self.settings)
 
     @property
     def last_seq(self) -> int:
@@ -245,3 +251,17 @@ class Store:
     def _commit_and_wait(self, bodies: list[bytes]) -> Request:
         self._check_open()
         return self._committer.commit(bodies)
+
+
+def _retain_early(reference: weakref.ref[Store]) -> None:
+    """Retention runs in a thread of its own: space is low, and whoever noticed it has events to write."""
+    store = reference()
+    if store is not None:
+        threading.Thread(target=_retain, args=(store.upkeep,), name="stonelog-retention", daemon=True).start()
+
+
+def _retain(upkeep: Upkeep) -> None:
+    try:
+        upkeep.retain()
+    except StonelogError as error:
+        log.warning("space is low, and retention could not make more: %s", error)

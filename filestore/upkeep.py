@@ -27,7 +27,8 @@ from .manifest import Manifest
 from .pruned import read_pruned
 from .retention import Kept, Removal, RetentionSettings, plan_removals, remove
 from .seal import seal_segment
-from .settings import load_section
+from .settings import StoreSettings, load_section
+from .space import Space
 from .stored import PlainFile, open_stored
 from .values import format_time
 
@@ -69,10 +70,11 @@ class Retained:
 class Upkeep:
     """The upkeep of one store. `tell` records an event of the store's own and returns when it is durable."""
 
-    def __init__(self, layout: Layout, tell: Callable[..., None], lock_seconds: float = 10.0) -> None:
+    def __init__(self, layout: Layout, tell: Callable[..., None], settings: StoreSettings) -> None:
         self._layout = layout
         self._tell = tell
-        self._lock_seconds = lock_seconds
+        self._lock_seconds = settings.lock_seconds
+        self._reserve_bytes = settings.reserve_bytes
 
     def resume(self) -> None:
         """What an upkeep that was cut off left is finished or undone, unless somebody is at it now; never raises.
@@ -128,8 +130,9 @@ class Upkeep:
             plan = self.plan()
             if plan.removed:
                 pruned = read_pruned(self._layout, strict=True)
-                self._tell_pruned(plan.removed)
-                remove(self._layout, pruned, plan.removed)
+                with Space(self._layout, self._reserve_bytes).lent():
+                    self._tell_pruned(plan.removed)
+                    remove(self._layout, pruned, plan.removed)
         return Retained(plan.removed, plan.kept)
 
     def holds(self) -> list[Hold]:

@@ -11,7 +11,6 @@ ours one would say that all is well.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import queue
@@ -24,13 +23,17 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Final
 
+from .clock import FORWARD_SECONDS, Clock
 from .codec import seal_line
-from .errors import DiskFull, StonelogError, StoreReadOnly
+from .errors import StonelogError, StoreReadOnly
+from .explain import explain
 from .layout import Layout
-from .prepare import act
 from .recovery import Recovery
+from .room import Room
 from .segment import REOPEN, ActiveSegment
 from .settings import StoreSettings
+from .space import Space
+from .told import Told
 
 __all__ = ["Committer", "Request"]
 
@@ -98,10 +101,12 @@ class Committer:
         self._leader = 0
         self._ending = self._closed = False
         self._pid = os.getpid()
-        self._room = threading.Condition()
-        self._waiting = [0, 0]  # events and bytes given to `offer` and not yet written
-        self._told_dropped = self._told_quarantined = self._told_abandoned = 0
-        self.dropped = 0
+        self._clock = Clock()
+        self._space = Space(layout, settings.reserve_bytes)
+        self._room = Room(settings, self._space)
+        self._told = Told(self.recovered, self._segment, self._space)
+        self.on_low_space: Callable[[], object] = lambda: None
+        """Called, from the thread that writes, when space became low; it must not wait."""
         self.committed = threading.Condition()
         try:
             self._segment.open(self.recovered)
@@ -109,6 +114,8 @@ class Committer:
             self._segment.close()
             raise
         _open_segments.add(self._segment)
+        self._told.written_before(self._segment.written_at)
+        self._space.set_aside()
 
     @property
     def last_seq(self) -> int:
@@ -119,6 +126,11 @@ class Committer:
     def durable_seq(self) -> int:
         """The highest `seq` that this process knows to be on stable storage."""
         return self._segment.durable_seq
+
+    @property
+    def dropped(self) -> int:
+        """How many events given to `offer` were not written."""
+        return self._room.dropped
 
     @property
     def trouble(self) -> StoreReadOnly | None:
@@ -149,36 +161,18 @@ class Committer:
 
     def submit_roll(self, *, early: bool) -> queue.SimpleQueue[str | StonelogError | None]:
         """Will give the name of the segment that was begun, None if there was no need, or the error."""
-        if self._thread is None:
-            self._start()
+        self._refuse_leader()
         roll = _Roll(early, queue.SimpleQueue())
         self._put(roll)
         return roll.done
 
     def offer(self, body: bytes) -> bool:
-        """Whether the event was taken, to be written some time; if there is no room see the setting `emit_overflow`."""
-        settings = self._settings
-        with self._room:
-            while self._waiting[0] >= settings.emit_events or self._waiting[1] + len(body) > settings.emit_bytes:
-                if not self._waiting[0]:
-                    break  # larger than the whole queue, which is empty: it passes alone
-                if settings.emit_overflow == "drop" or self._leader == threading.get_ident():
-                    self.dropped += 1
-                    return False
-                self._room.wait()
-            self._waiting[0] += 1
-            self._waiting[1] += len(body)
-        request = Request([body], lambda: self._taken_out(request))
+        """Whether the event was taken, to be written some time; see Room."""
+        if not self._room.enter(body, may_wait=self._leader != threading.get_ident()):
+            return False
+        request = Request([body], lambda: self._room.leave(len(body), written=request.error is None))
         self._put(request)
         return True
-
-    def _taken_out(self, request: Request) -> None:
-        with self._room:
-            self._waiting[0] -= 1
-            self._waiting[1] -= request.size
-            if request.error is not None:
-                self.dropped += 1
-            self._room.notify()
 
     def tell(self) -> None:
         """What the store did by itself since the last call is recorded as events. Raises StonelogError."""
@@ -186,23 +180,7 @@ class Committer:
             self.commit(bodies)
 
     def _acts(self) -> list[bytes]:
-        found = []
-        names = self.recovered.quarantined[self._told_quarantined :]
-        if names:
-            total = self.recovered.quarantined_bytes
-            text = "Bytes that were never acknowledged were moved to quarantine"
-            found.append(act("store_recovered", text, quarantined=names, bytes=total))
-            self._told_quarantined += len(names)
-        segments = self._segment.abandoned[self._told_abandoned :]
-        if segments:
-            text = "A sync failed; what was not on stable storage was written again in a new segment"
-            found.append(act("store_sync_failed", text, level="error", segments=segments))
-            self._told_abandoned += len(segments)
-        dropped = self.dropped - self._told_dropped
-        if dropped and not any(self._queue):  # told once when it is over, not all the time while it lasts
-            found.append(act("events_dropped", "Events given to emit were not written", dropped=dropped))
-            self._told_dropped += dropped
-        return found
+        return self._told.collect(self._room, ended=not any(self._queue))
 
     def close(self) -> None:
         """What was submitted is answered, the segment synced (unless durability is none) and everything let go.
@@ -321,7 +299,7 @@ class Committer:
         try:
             self._commit(batch, more=True)
         except BaseException as reason:  # noqa: BLE001 (whatever it is, every caller must hear of it)
-            error = _explain(reason)
+            error = explain(reason)
         else:
             if acts := self._acts():
                 self._record(acts)
@@ -342,7 +320,11 @@ class Committer:
         segment = self._segment
         if segment.failed:
             raise StoreReadOnly(segment.failed, hint=REOPEN)
-        segment.attach(today())
+        self._look_at_space()
+        now, jump = self._clock.look()
+        if jump:
+            self._told.jumped(jump, now)
+        segment.attach(today(), anew=jump <= -FORWARD_SECONDS)
         try:
             if more:
                 self._gather(batch)  # not before: to get the lock may have taken its time
@@ -366,34 +348,14 @@ class Committer:
                 request.path = segment.path
                 request.offsets = [offset - moved for offset in request.offsets]
 
+    def _look_at_space(self) -> None:
+        if self._space.look():
+            self.on_low_space()
+
     def _roll(self, *, early: bool) -> str | StonelogError | None:
         if trouble := self.trouble:
             return trouble
         try:
             return self._segment.roll(today(), early=early)
         except BaseException as reason:  # noqa: BLE001 (told to the caller)
-            return _explain(reason)()
-
-
-def _explain(reason: BaseException) -> Callable[[], StonelogError]:
-    """Makes the error that each waiting caller gets for what went wrong in the committer."""
-    if isinstance(reason, StonelogError):
-        kind, text, hint = type(reason), reason.args[0], reason.hint
-        return lambda: kind(text, hint=hint)
-    if isinstance(reason, OSError):
-        text = f"{reason.filename or 'the segment'}: {reason.strerror}; nothing of the event is on disk"
-        if reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return lambda: DiskFull(text, hint="make space; the next append tries again")
-        return lambda: StoreReadOnly(text, hint="reading goes on; the next append tries again")
-    return lambda: StonelogError(f"the event could not be written: {reason!r}")
-
-
-def explain_opening(reason: OSError, layout: Layout) -> StonelogError:
-    """The error for a store that cannot be opened for writing."""
-    where = reason.filename or layout.directory
-    if reason.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"{where}: {reason.strerror}", hint="make space, then open the store again")
-    return StoreReadOnly(
-        f"{where}: {reason.strerror}",
-        hint="the store can be read with Reader or Index; writing needs the directory to be ours",
-    )
+            return explain(reason)()

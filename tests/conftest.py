@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import signal
+import time
+
+import pytest
+
+from stonelog.filestore import clock
 
 # Run in the background of a script, a process and its children ignore Ctrl-C; some tests send it to their children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def steady_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test freezes or moves the time, the clock that counts seconds goes with it: that is no jump."""
+    monkeypatch.setattr(clock, "elapsed", lambda: time.monotonic())

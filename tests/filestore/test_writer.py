@@ -473,7 +473,7 @@ def test_what_comes_too_late_is_refused(store: Store) -> None:
     store._committer.submit(request)
     assert request.error is not None
     assert "the store is closed" in str(request.error())
-    assert isinstance(store._committer.submit_roll().get(timeout=30), StoreReadOnly)
+    assert isinstance(store._committer.submit_roll(early=False).get(timeout=30), StoreReadOnly)
     with pytest.raises(StoreReadOnly, match="the store is closed"):
         store._committer.commit([b""])
     assert len(told) == 1
