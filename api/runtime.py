@@ -93,8 +93,9 @@ def serve(
 ) -> None:
     """Returns when the server was told to stop, has answered what was asked, and everything is closed.
 
-    Opens, in this order: the socket, the store (which recovers), the indexer's thread, the scheduler, the application.
-    Raises InvalidSetting if it cannot listen there, and what opening the store raises.
+    Opens, in this order: the socket, the store (which recovers), the indexer's thread, the scheduler (which seals and
+    prunes in a thread of its own), the application. Raises InvalidSetting if it cannot listen there or a time in
+    `[jobs]` is none, and what opening the store raises.
     """
     stop = stop or Stop()
     # Stopped while files change, watchdog calls it an error that its thread stopped; the indexer polls anyway.

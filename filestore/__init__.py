@@ -26,9 +26,9 @@ from .quarantine import Quarantine, RejectFile
 from .reader import Reader, Segment
 from .recovery import Recovery
 from .retention import Kept, Removal, RetentionSettings
-from .settings import Durability, StoreSettings, load_section
+from .settings import Durability, StoreSettings, load_section, setting_sources
 from .store import Receipt, Store
-from .upkeep import Retained, SealSettings, Upkeep
+from .upkeep import Retained, SealSettings, Upkeep, UpkeepReader
 from .values import format_time, parse_time
 
 __all__ = [
@@ -70,11 +70,13 @@ __all__ = [
     "StoreReadOnly",
     "StoreSettings",
     "Upkeep",
+    "UpkeepReader",
     "dumps",
     "format_time",
     "load_section",
     "loads",
     "parse_time",
+    "setting_sources",
     "shorten",
     "stamp",
 ]

@@ -8,18 +8,12 @@ zstd frames stands a seek table in a skippable frame, as the "Zstandard Seekable
 from __future__ import annotations
 
 import struct
-import sys
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from .layout import Codec
 from .scan import ReadAt
-
-if TYPE_CHECKING or sys.version_info < (3, 14):
-    from backports import zstd
-else:
-    from compression import zstd
 
 __all__ = ["FRAME", "LEVELS_OF", "compress", "decompress", "seek_table", "split", "walk"]
 
@@ -34,8 +28,6 @@ _SKIPPABLE: Final = 0x184D2A5E
 _SEEKABLE: Final = 0x8F92EAB1
 _MAGIC: Final[dict[Codec, bytes]] = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
 _PIECE: Final = 64 * 1024
-_WINDOW: Final = {int(zstd.DecompressionParameter.window_log_max): 23}
-"""8 MiB, what every decoder must offer (RFC 8878, 3.1.1.1.2): a frame that wants more memory is not one of ours."""
 _LARGEST: Final = 2 * FRAME
 """More than a frame is never unpacked, so that a forged one does not fill the memory."""
 
@@ -59,29 +51,59 @@ def compress(codec: Codec, data: bytes, level: int) -> bytes:
     if codec == "gzip":
         packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP, zlib.DEF_MEM_LEVEL + 1)
         return packer.compress(data) + packer.flush()
-    options = {
-        int(zstd.CompressionParameter.compression_level): level,
-        int(zstd.CompressionParameter.checksum_flag): 1,
-    }
-    return zstd.compress(data, options=options)
+    from . import zstd
+
+    return zstd.compress(data, level)
 
 
 def decompress(codec: Codec, data: bytes, length: int) -> bytes:
     """The plain bytes of a frame that has `length` of them; raises ValueError unless it is whole and holds just so."""
-    try:
-        if codec == "gzip":
-            gzip = zlib.decompressobj(_GZIP)
-            plain = gzip.decompress(data, length + 1)
-            whole = gzip.eof and not gzip.unused_data
-        else:
-            frame = zstd.ZstdDecompressor(options=_WINDOW)
-            plain = frame.decompress(data, length + 1)
-            whole = frame.eof and not frame.unused_data
-    except (zlib.error, zstd.ZstdError) as error:
-        raise ValueError(str(error)) from None
-    if not whole or len(plain) != length:
-        raise ValueError(f"it holds {len(plain):,} bytes or more where {length:,} should be")
+    unpacker = _unpacker(codec)
+    plain = unpacker.decompress(data, length + 1)
+    if not unpacker.eof or unpacker.unused_data or len(plain) != length:
+        raise ValueError(f"it does not hold just the {length:,} bytes that it should")
     return plain
+
+
+class _Unpacker(Protocol):
+    """Unpacks one frame."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, most: int, /) -> bytes: ...
+
+
+class _Gunzip:
+    """One gzip member; raises ValueError for what is damaged."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP)
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        try:
+            return self._member.decompress(data, most)
+        except zlib.error as error:
+            raise ValueError(str(error)) from None
+
+
+def _unpacker(codec: Codec) -> _Unpacker:
+    if codec == "gzip":
+        return _Gunzip()
+    from . import zstd
+
+    return zstd.Unpacker()
 
 
 class Span(NamedTuple):
@@ -112,7 +134,7 @@ def walk(codec: Codec, read: ReadAt, size: int) -> Iterator[Span]:
 
 def _frame_at(codec: Codec, read: ReadAt, offset: int) -> Span | None:
     """The frame that begins there, None if it is damaged, cut off or larger than any that is written here."""
-    unpacker = zlib.decompressobj(_GZIP) if codec == "gzip" else zstd.ZstdDecompressor(options=_WINDOW)
+    unpacker = _unpacker(codec)
     plain, at = bytearray(), offset
     try:
         while not unpacker.eof:
@@ -121,7 +143,7 @@ def _frame_at(codec: Codec, read: ReadAt, offset: int) -> Span | None:
                 return None
             plain += unpacker.decompress(piece, _LARGEST)
             at += len(piece)
-    except (zlib.error, zstd.ZstdError):
+    except ValueError:
         return None
     return Span(offset, at - len(unpacker.unused_data) - offset, bytes(plain))
 

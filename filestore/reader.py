@@ -35,7 +35,7 @@ log = logging.getLogger("stonelog")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment as it is now. `first_seq` is None while it has no good line.
+    """One segment as it is now. `first_seq` and `last_seq` are None while it has no good line.
 
     `name` is that of the plain file, sealed or not; `path` the file that is there, `codec` how it is sealed, None for
     a plain one; `size` the plain bytes, `stored` those the file has.
@@ -48,6 +48,7 @@ class Segment:
     size: int
     stored: int
     first_seq: int | None
+    last_seq: int | None
     codec: Codec | None
 
 
@@ -57,6 +58,14 @@ def _warn(error: CorruptLine) -> None:
 
 def _ignore(error: CorruptLine) -> None:
     """Nobody is told."""
+
+
+def _last_of(stored: PlainFile | SealedFile) -> int | None:
+    """The `seq` of the last good line, None if there is none."""
+    if isinstance(stored, SealedFile) and stored.manifest is not None:
+        return stored.manifest.last_seq or None
+    found = stored.last_stamp()
+    return found.seq if found else None
 
 
 class Reader:
@@ -220,7 +229,8 @@ class Reader:
             size = files.size(stored.fd)
             manifest = stored.manifest if isinstance(stored, SealedFile) else None
             first = (manifest.first_seq or None) if manifest else self._first_seq(name)
-            segment = Segment(name.file, name.day, name.number, path, stored.size, size, first, codec)
+            last = _last_of(stored)
+            segment = Segment(name.file, name.day, name.number, path, stored.size, size, first, last, codec)
         finally:
             stored.close()
         if codec is not None:

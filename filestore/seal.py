@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -87,12 +87,20 @@ class _Contents:
         )
 
 
-def seal_segment(layout: Layout, name: SegmentName, codec: Codec, level: int, lock: StoreLock) -> Manifest:
+def seal_segment(
+    layout: Layout,
+    name: SegmentName,
+    codec: Codec,
+    level: int,
+    lock: StoreLock,
+    packed: Callable[[int], object] = lambda length: None,
+) -> Manifest:
     """The segment is sealed: its archive and manifest are on stable storage, the plain file is gone.
 
     To be called with the upkeep lock held, for a segment that is not the newest. `lock` is the writers'; it is taken
-    for the moment in which the plain file goes. On any error the plain file stays as it was. Raises OSError, and
-    StonelogError if the plain file was changed meanwhile or the archive does not read back.
+    for the moment in which the plain file goes. `packed` is called for each frame with its plain bytes; whatever it
+    raises ends the sealing. On any error the plain file stays as it was. Raises OSError, and StonelogError if the
+    plain file was changed meanwhile or the archive does not read back.
     """
     plain = PlainFile(layout, name)
     try:
@@ -102,7 +110,7 @@ def seal_segment(layout: Layout, name: SegmentName, codec: Codec, level: int, lo
         with contextlib.suppress(FileNotFoundError):
             files.remove(temporary)
         try:
-            manifest = _write_archive(plain, temporary, place.name, codec, level)
+            manifest = _write_archive(plain, temporary, place.name, codec, level, packed)
             _read_back(temporary, manifest)
             files.rename(temporary, place)
             files.fsync_directory(layout.events)
@@ -126,7 +134,9 @@ def seal_segment(layout: Layout, name: SegmentName, codec: Codec, level: int, lo
     return manifest
 
 
-def _write_archive(plain: PlainFile, path: Path, file: str, codec: Codec, level: int) -> Manifest:
+def _write_archive(
+    plain: PlainFile, path: Path, file: str, codec: Codec, level: int, told: Callable[[int], object]
+) -> Manifest:
     """The archive stands at `path`, synced; gives what its manifest will say."""
     contents = _Contents()
     packed_digest = sha256()
@@ -141,6 +151,7 @@ def _write_archive(plain: PlainFile, path: Path, file: str, codec: Codec, level:
             contents.add(piece, at)
             lengths.append((len(packed), len(piece)))
             at += len(packed)
+            told(len(piece))
         if codec == "zstd":
             table = seek_table(lengths)
             files.write_all(fd, table)

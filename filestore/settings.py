@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import InvalidSetting, shorten
 from .layout import Layout
 
-__all__ = ["Durability", "StoreSettings", "load_section"]
+__all__ = ["Durability", "StoreSettings", "load_section", "setting_sources"]
 
 Durability = Literal["fsync", "os", "none"]
+
+_FILE: Final = "stonelog.toml"
 
 
 class StoreSettings(BaseModel):
@@ -51,9 +53,30 @@ def load_section(model: type[Section], directory: Path, name: str) -> Section:
 
     Raises InvalidSetting that names the key and where it came from.
     """
+    given, sources = _given(directory, name)
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = str(first["loc"][0]) if first["loc"] else name
+        known = ", ".join(model.model_fields)
+        what = f"there is no such setting; known are {known}" if first["type"] == "extra_forbidden" else first["msg"]
+        where = sources.get(key, key)
+        where = f"{Layout(directory).settings}: [{name}] {key}" if where == _FILE else where
+        raise InvalidSetting(f"{where} = {shorten(first.get('input'))}: {what}") from None
+
+
+def setting_sources(directory: Path, name: str) -> dict[str, str]:
+    """By key of the section, what sets it: `stonelog.toml`, or a variable. A key that is absent has its default.
+
+    Raises InvalidSetting if the file cannot be read; values are not checked.
+    """
+    return _given(directory, name)[1]
+
+
+def _given(directory: Path, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of the section as they are given, and their sources."""
     path = Layout(directory).settings
-    given: dict[str, Any] = {}
-    origin: dict[str, str] = {}
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get(name, {})
     except FileNotFoundError:
@@ -64,17 +87,10 @@ def load_section(model: type[Section], directory: Path, name: str) -> Section:
         raise InvalidSetting(f"{path}: cannot be read as TOML: {error}") from None
     if not isinstance(table, dict):
         raise InvalidSetting(f"{path}: {name}: expected a table [{name}], found {shorten(table)}")
-    for key, value in table.items():
-        given[key], origin[key] = value, f"{path}: [{name}] {key}"
+    given: dict[str, Any] = dict(table)
+    sources = dict.fromkeys(given, _FILE)
     prefix = f"STONELOG_{name.upper()}_"
     for variable in (each for each in os.environ if each.startswith(prefix)):
         key = variable.removeprefix(prefix).lower()
-        given[key], origin[key] = os.environ[variable], variable
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = str(first["loc"][0]) if first["loc"] else name
-        known = ", ".join(model.model_fields)
-        what = f"there is no such setting; known are {known}" if first["type"] == "extra_forbidden" else first["msg"]
-        raise InvalidSetting(f"{origin.get(key, key)} = {shorten(first.get('input'))}: {what}") from None
+        given[key], sources[key] = os.environ[variable], variable
+    return given, sources

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,7 +33,7 @@ from .space import Space
 from .stored import PlainFile, open_stored
 from .values import format_time
 
-__all__ = ["Retained", "SealSettings", "Upkeep"]
+__all__ = ["Retained", "SealSettings", "Upkeep", "UpkeepReader"]
 
 _LISTED: Final = 100
 """How many segments one event names at most."""
@@ -67,11 +68,59 @@ class Retained:
         return sum(removal.stored_bytes for removal in self.removed)
 
 
-class Upkeep:
+class _Stopped(Exception):
+    """Sealing was asked to stop; never seen outside."""
+
+
+class _Course:
+    """How far sealing has come: tells `progress`, and asks `stop` whether to go on."""
+
+    def __init__(
+        self, total: int, progress: Callable[[int, int], object] | None, stop: Callable[[], bool] | None
+    ) -> None:
+        self._done, self._total = 0, total
+        self._progress = progress
+        self._stop = stop
+
+    def __call__(self, packed: int) -> None:
+        if self._stop is not None and self._stop():
+            raise _Stopped
+        self._done += packed
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+class UpkeepReader:
+    """What upkeep would do to the store in `directory`, and its legal holds: from the files alone, writing nothing."""
+
+    def __init__(self, directory: str | Path) -> None:
+        self._layout = Layout(Path(directory).absolute())
+
+    def plan(self) -> Retained:
+        """What `Upkeep.retain` would do now. Raises CorruptLine for a damaged record of holds, InvalidSetting."""
+        settings = load_section(RetentionSettings, self._layout.directory, "retention")
+        segments = self._segments()
+        used = sum(files.allocated(self._layout.events / name) for forms in segments for name in forms.files)
+        space = files.free(self._layout.directory)
+        today = datetime.now(UTC).date()
+        holds, _ = read_holds(self._layout)
+        return Retained(*plan_removals(self._layout, segments, settings, holds, today, used, space), dry_run=True)
+
+    def holds(self) -> list[Hold]:
+        """The legal holds in force. Raises CorruptLine if their record was damaged."""
+        return read_holds(self._layout)[0]
+
+    def _segments(self) -> list[Forms]:
+        """Those that are there: a manifest alone is none."""
+        listed = Listing(files.list_names(self._layout.events))
+        return [forms for forms in listed if forms.plain or forms.archives]
+
+
+class Upkeep(UpkeepReader):
     """The upkeep of one store. `tell` records an event of the store's own and returns when it is durable."""
 
     def __init__(self, layout: Layout, tell: Callable[..., None], settings: StoreSettings) -> None:
-        self._layout = layout
+        super().__init__(layout.directory)
         self._tell = tell
         self._lock_seconds = settings.lock_seconds
         self._reserve_bytes = settings.reserve_bytes
@@ -89,9 +138,16 @@ class Upkeep:
         except (StonelogError, OSError) as error:
             log.warning("an interrupted sealing or pruning could not be finished: %s", error)
 
-    def seal(self) -> list[Manifest]:
+    def seal(
+        self,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> list[Manifest]:
         """Every segment but the newest is sealed; gives the manifests of those that were not before.
 
+        `progress` is called with the plain bytes packed so far and those in all. Once `stop`, asked for each frame,
+        says true, the segment at hand stays as it was, and what was sealed before it is given.
         Raises StoreLocked if another process is at the upkeep, DiskFull, StoreReadOnly, StonelogError; what was sealed
         until then stays so.
         """
@@ -103,22 +159,16 @@ class Upkeep:
         sealed: list[Manifest] = []
         with self._alone() as lock:
             try:
+                unsealed = [forms.name for forms in self._segments()[:-1] if forms.plain and not forms.archives]
+                total = sum(files.size_at(self._layout.segment(name)) for name in unsealed)
+                course = _Course(total, progress, stop)
                 for name in self._to_seal(lock):
-                    sealed.append(seal_segment(self._layout, name, settings.codec, level, lock))
+                    sealed.append(seal_segment(self._layout, name, settings.codec, level, lock, course))
+            except _Stopped:
+                log.info("sealing was stopped; it goes on another time")
             finally:
-                if sealed:
-                    self._tell_sealed(sealed)
+                self._tell_sealed(sealed)
         return sealed
-
-    def plan(self) -> Retained:
-        """What `retain` would do now. Reads only. Raises CorruptLine for a damaged record of holds."""
-        settings = load_section(RetentionSettings, self._layout.directory, "retention")
-        segments = self._segments()
-        used = sum(files.allocated(self._layout.events / name) for forms in segments for name in forms.files)
-        space = files.free(self._layout.directory)
-        today = datetime.now(UTC).date()
-        holds, _ = read_holds(self._layout)
-        return Retained(*plan_removals(self._layout, segments, settings, holds, today, used, space), dry_run=True)
 
     def retain(self) -> Retained:
         """What the settings of `[retention]` say is removed, and an event that names it stands in the store before.
@@ -135,18 +185,18 @@ class Upkeep:
                     remove(self._layout, pruned, plan.removed)
         return Retained(plan.removed, plan.kept)
 
-    def holds(self) -> list[Hold]:
-        """The legal holds in force. Raises CorruptLine if their record was damaged."""
-        return read_holds(self._layout)[0]
-
     def hold(self, first: date, last: date, reason: str) -> Hold:
         """The days from `first` to `last` are on legal hold: retention removes none of their segments.
 
-        Raises StoreLocked if another process is at the upkeep, CorruptLine, ValueError for no days or no fit reason.
+        Raises StoreLocked if another process is at the upkeep, CorruptLine, ValueError for days the wrong way round or
+        a reason that is none.
         """
-        if last < first or not 0 < len(reason.strip()) <= LONGEST_REASON:
-            text = f"a reason of at most {LONGEST_REASON:,} characters"
-            raise ValueError(f"a hold needs a first day, a last day that is not before it, and {text}")
+        if last < first:
+            raise ValueError(f"the hold would end on {last}, before it begins on {first}; give the earlier day first")
+        if not reason.strip() or len(reason) > LONGEST_REASON:  # so that the event that tells it is never too large
+            raise ValueError(f"a hold needs a reason, in 1 to {LONGEST_REASON:,} characters")
+        if not _is_text(reason):
+            raise ValueError("the hold's reason is not UTF-8; convert the text first")
         with self._alone():
             holds, issued = read_holds(self._layout)
             hold = Hold(f"H{issued + 1}", first, last, reason, format_time(datetime.now(UTC)))
@@ -165,11 +215,6 @@ class Upkeep:
             self._tell("store_hold_released", "A legal hold is released", level="notice", **_described(found))
             write_holds(self._layout, [hold for hold in holds if hold is not found], issued)
         return found
-
-    def _segments(self) -> list[Forms]:
-        """Those that are there: a manifest alone is none."""
-        listed = Listing(files.list_names(self._layout.events))
-        return [forms for forms in listed if forms.plain or forms.archives]
 
     def _to_seal(self, lock: StoreLock) -> Iterator[SegmentName]:
         """The plain segments that nobody writes to any more. Empty ones, which hold nothing, are removed."""
@@ -207,6 +252,9 @@ class Upkeep:
                 files.remove(self._layout.segment(name))
 
     def _tell_sealed(self, sealed: list[Manifest]) -> None:
+        # A day with nothing but this event in it is not told: an idle store would write one each day for ever.
+        if all(each.categories == {"system_management": 1} for each in sealed):
+            return
         for some in _batched(sealed):
             names = [each.file for each in some]
             plain, packed = sum(each.bytes for each in some), sum(each.archive_bytes for each in some)
@@ -251,6 +299,14 @@ def _batched(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """The items in portions, so that no event that lists them is too large."""
     for start in range(0, len(items), _LISTED):
         yield items[start : start + _LISTED]
+
+
+def _is_text(reason: str) -> bool:
+    try:
+        reason.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _described(hold: Hold) -> dict[str, str]:

@@ -11,7 +11,7 @@ from .worker import Worker, WorkerStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .schedule import make_scheduler, roll_day
+    from .schedule import JobSettings, make_scheduler, retain_days, roll_day, seal_days
 
 __all__ = [
     "Bucket",
@@ -20,6 +20,7 @@ __all__ = [
     "Index",
     "IndexStatus",
     "IndexUnavailable",
+    "JobSettings",
     "Order",
     "Page",
     "QueryError",
@@ -29,13 +30,17 @@ __all__ = [
     "instant",
     "line_filter",
     "make_scheduler",
+    "retain_days",
     "roll_day",
+    "seal_days",
 ]
+
+_SCHEDULED = frozenset({"JobSettings", "make_scheduler", "retain_days", "roll_day", "seal_days"})
 
 
 def __getattr__(name: str) -> object:
     """The scheduler is loaded when it is asked for: a program that only asks questions does without APScheduler."""
-    if name in ("make_scheduler", "roll_day"):
+    if name in _SCHEDULED:
         from . import schedule
 
         return getattr(schedule, name)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,83 @@ def test_the_auditors_command_gives_the_stored_hash(tmp_path: Path, environment:
     assert re.fullmatch("[0-9a-f]{16}", stored)
 
 
+def test_an_archive_unpacks_to_the_hash_in_its_manifest(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The last two lines of the block about sealed days in data/README.md, one computed and one read, agree."""
+    for kind, code in blocks("data/README.md"):
+        command = ["python", "-c", code] if kind == "python" else ["bash", "-c", code]
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        if "zcat" in code:
+            break
+    computed, recorded = ran.stdout.split("\n")[-3:-1]
+    assert computed == recorded
+    assert re.fullmatch("[0-9a-f]{64}", recorded)
+
+
+@pytest.fixture
+def two_days(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a store whose first segment, of 4,000 events in several frames, is sealed with the codec."""
+
+    def made(codec: str) -> Path:
+        from stonelog.filestore import Store
+
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data/stonelog.toml").write_text(f'[seal]\ncodec = "{codec}"\n')
+        with Store.open(tmp_path / "data") as store:
+            store.append_many(
+                {"category": "api", "action": "read", "message": f"größe {number}"} for number in range(4000)
+            )
+            store.roll(early=True)
+            (sealed,) = store.upkeep.seal()
+        assert len(sealed.frames) > 1
+        return tmp_path / "data/events" / sealed.file
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("codec", "command"),
+    [
+        ("gzip", "zcat {}"),
+        ("gzip", "gzip -t {} && zgrep -h . {}"),
+        ("gzip", "rg -z --no-filename . {}"),
+        ("zstd", "zstdcat {}"),
+        ("zstd", "zstd -q -t {} && zstdgrep -h . {}"),
+        ("zstd", "rg -z --no-filename . {}"),
+    ],
+)
+def test_ordinary_tools_read_a_sealed_day(two_days: Callable[[str], Path], codec: str, command: str) -> None:
+    """Whoever has the tool for the codec gets the plain lines of a sealed day from it, byte for byte."""
+    from stonelog.filestore import Reader
+
+    for part in command.split(" && "):
+        if shutil.which(part.split()[0]) is None:
+            pytest.skip(f"{part.split()[0]} is not installed")
+    archive = two_days(codec)
+    ran = subprocess.run(["bash", "-c", command.replace("{}", str(archive))], capture_output=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    lines = [line.raw for line in Reader(archive.parent.parent).lines()]
+    assert ran.stdout == b"".join(line + b"\n" for line in lines[:4000])
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_duckdb_reads_sealed_days_and_others_at_once(two_days: Callable[[str], Path], codec: str) -> None:
+    """The statement in data/README.md counts the events of all days."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    (statement,) = re.findall(
+        r"^```sql\n(.*?)^```$", (ROOT / "data/README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    folder = two_days(codec).parent.parent.parent
+    found = duckdb.sql(statement.strip().rstrip(";").replace("data/events", f"{folder}/data/events")).fetchall()
+    assert sorted(found) == [("read", 4000), ("store_sealed", 1)]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_polars_reads_a_sealed_day(two_days: Callable[[str], Path], codec: str) -> None:
+    """polars unpacks a sealed day by itself."""
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    assert polars.read_ndjson(two_days(codec)).height == 4000
+
+
 def test_every_field_stands_in_the_format_table_in_its_order() -> None:
     """The table of data/README.md names the fields of an event, all of them, in their order on the line."""
     from stonelog.filestore import FIELDS
@@ -68,14 +146,27 @@ def test_every_field_stands_in_the_format_table_in_its_order() -> None:
     assert tuple(re.findall(r"`(\w+)`", " ".join(first_cells))) == FIELDS
 
 
+def test_every_key_of_a_manifest_stands_in_its_table_in_its_order() -> None:
+    """The table of data/README.md names the keys of a manifest, all of them, in their order in the file."""
+    from stonelog.filestore import Manifest
+
+    text = (ROOT / "data/README.md").read_text(encoding="utf-8")
+    table = text[text.index("| manifest key |") : text.index("### The steps of sealing")]
+    first_cells = re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(first_cells)) == [*Manifest.__dataclass_fields__, "hash"]
+
+
 def test_every_setting_stands_in_operations_with_its_default_and_its_variable() -> None:
     """The settings in docs/operations.md are those there are, with their defaults and environment variables."""
-    from stonelog.filestore import StoreSettings
+    from stonelog.filestore import RetentionSettings, SealSettings, StoreSettings
+    from stonelog.indexer import JobSettings
 
+    models = {"store": StoreSettings, "seal": SealSettings, "retention": RetentionSettings, "jobs": JobSettings}
     text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert tomllib.loads(block) == {"store": StoreSettings().model_dump()}
-    assert set(re.findall(r"STONELOG_STORE_(\w+)", block)) == {name.upper() for name in StoreSettings.model_fields}
+    assert tomllib.loads(block) == {name: model().model_dump() for name, model in models.items()}
+    variables = {f"STONELOG_{name}_{key}".upper() for name, model in models.items() for key in model.model_fields}
+    assert set(re.findall(r"STONELOG_\w+", block)) == variables
 
 
 def test_documents_link_to_what_exists() -> None:

@@ -31,7 +31,7 @@ IMPORTERS = {
     "fastapi": {"api"},
     "starlette": {"api"},
     "anyio": {"api"},
-    "backports": {"api/ingest/sources.py"},
+    "backports": {"filestore/zstd.py", "api/ingest/sources.py"},
     "pydantic": {"filestore", "indexer", "api"},
     "pydantic_core": {"filestore/event.py", "api/params.py"},
 }

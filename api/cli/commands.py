@@ -8,6 +8,7 @@ import click
 
 from .append import append
 from .bench import bench
+from .config import config
 from .figures import count, facets, histogram, stats
 from .ingest import ingest
 from .maintain import demo, doctor, reindex, serve
@@ -16,6 +17,7 @@ from .program import Program
 from .search import search, tail
 from .show import cat, files, show
 from .terminal import put
+from .upkeep import hold, retain, seal
 
 __all__ = ["main", "program"]
 
@@ -62,9 +64,13 @@ for command in (
     show,
     cat,
     files,
+    seal,
+    retain,
+    hold,
     reindex,
     serve,
     doctor,
+    config,
     demo,
     bench,
 ):

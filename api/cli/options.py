@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "directory_option",
+    "existing",
     "given_directory",
+    "group_directory_option",
     "nothing_found",
     "opened_index",
     "output_option",
@@ -44,21 +46,33 @@ def _given(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 def given_directory(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
-    """The --dir of the command, else the one before the command, else None."""
+    """The --dir of the command, else the nearest one before the command, else None."""
     own = _given(context, parameter, value)
-    return own if own is not None else context.find_root().params.get("directory")
+    above = context.parent
+    while own is None and above is not None:
+        own, above = above.params.get("directory"), above.parent
+    return own
 
 
 def _directory(context: click.Context, parameter: click.Parameter, value: str | None) -> Path:
-    given = given_directory(context, parameter, value)
     if not context.resilient_parsing:
         show_warnings()
+    return _or_default(given_directory(context, parameter, value))
+
+
+def _or_default(given: Path | None) -> Path:
     return given if given is not None else Path(os.environ.get("STONELOG_DIR") or "data")
 
 
 def _store(context: click.Context, parameter: click.Parameter, value: str | None) -> Path:
     directory = _directory(context, parameter, value)
-    if context.resilient_parsing or directory.is_dir():
+    return directory if context.resilient_parsing else existing(directory)
+
+
+def existing(given: Path | None) -> Path:
+    """The store's directory, that of the default if none is given; raises Problem if it is not there."""
+    directory = _or_default(given)
+    if directory.is_dir():
         return directory
     what = "is not a directory" if directory.exists() else "does not exist"
     raise Problem(f"there is no store at {directory}: it {what}; name one with --dir or $STONELOG_DIR")
@@ -76,6 +90,11 @@ def _query(context: click.Context, parameter: click.Parameter, words: Sequence[s
 def root_directory_option(function: Function) -> Function:
     """Before the command: the --dir that the command takes if it has none of its own."""
     return click.option("--dir", "directory", metavar="DIR", callback=_given, help=_HELP)(function)
+
+
+def group_directory_option(function: Function) -> Function:
+    """Between a group's name and its command: the --dir that the command takes if it has none of its own."""
+    return click.option("--dir", "directory", metavar="DIR", callback=given_directory, help=_HELP)(function)
 
 
 def directory_option(function: Function) -> Function:

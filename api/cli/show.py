@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,17 +15,17 @@ from .lines import block
 from .options import nothing_found, output_option, scan_option, store_option
 from .program import DONE, Problem
 from .tables import table
-from .terminal import is_terminal, put, put_line, visible
+from .terminal import is_terminal, put, put_line, report, visible
 
 if TYPE_CHECKING:
-    from stonelog.filestore import Reader, Segment
+    from stonelog.filestore import Hold, Reader, Segment
 
 __all__ = ["cat", "files", "show"]
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _SEQ: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_SEGMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(\.\d{3})?\.jsonl", re.ASCII)
+_SEGMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d(?:\.\d{3})?\.jsonl)(?:\.gz|\.zst)?", re.ASCII)
 
 
 @click.command()
@@ -64,27 +63,32 @@ def show(directory: Path, key: str, output: str | None, scan: bool) -> int:
 def cat(directory: Path, names: Sequence[str]) -> int:
     """Print the stored lines of days or segments.
 
-    A day is written 2026-11-23, a segment 2026-11-23.001.jsonl; without one, all lines are printed."""
+    A day is written 2026-11-23, a segment 2026-11-23.001.jsonl, sealed or not; without one, all lines are printed."""
     from stonelog.filestore import Reader
 
-    for name in names:
-        if not (_DAY.fullmatch(name) or _SEGMENT.fullmatch(name)):
-            raise Problem(f"{name} is neither a day nor a segment; `stonelog files` lists them")
-    reader = Reader(directory)
+    wanted = {_wanted(name) for name in names}
     lines = 0
-    for line in _lines(reader, names):
+    for line in _lines(Reader(directory), wanted):
         put_line(line)
         lines += 1
     return DONE if lines else nothing_found()
 
 
-def _lines(reader: Reader, names: Sequence[str]) -> Iterator[bytes]:
-    """The stored lines of the segments that the names mean, in the order of `seq`."""
-    if not names:
+def _wanted(name: str) -> str:
+    """The day, or the name of the segment's plain file. Raises Problem for what has the form of neither."""
+    segment = _SEGMENT.fullmatch(name)
+    if segment is None and not _DAY.fullmatch(name):
+        raise Problem(f"{name} is neither a day nor a segment; `stonelog files` lists them")
+    return segment[1] if segment else name
+
+
+def _lines(reader: Reader, wanted: set[str]) -> Iterator[bytes]:
+    """The stored lines of the days and segments that are wanted, all if none is named, in the order of `seq`."""
+    if not wanted:
         yield from (line.raw for line in reader.lines())
         return
     for segment in reader.segments():
-        if segment.first_seq is not None and {segment.name, segment.day.isoformat()} & set(names):
+        if segment.first_seq is not None and {segment.name, segment.day.isoformat()} & wanted:
             for line in reader.lines(segment.first_seq - 1, start=(segment.name, 0)):
                 if line.segment != segment.name:
                     break
@@ -95,40 +99,62 @@ def _lines(reader: Reader, names: Sequence[str]) -> Iterator[bytes]:
 @output_option("text", "json", default="text")
 @store_option
 def files(directory: Path, output: str) -> int:
-    """List the segments: day, events, bytes, first and last seq."""
+    """List the segments: file, events, bytes, seqs, holds."""
     from stonelog.filestore import Reader
 
-    reader = Reader(directory)
-    rows = list(_rows(reader.segments(), reader.last_seq))
+    rows = _rows(Reader(directory).segments(), _holds(directory))
     if output == "json":
         put(json.dumps({"files": rows}))
     elif rows:
-        heads = ("segment", "day", "events", "bytes", "seqs")
-        cells = [[*(row[head] for head in heads[:-1]), _range(row)] for row in rows]
+        heads = ("file", "day", "events", "bytes", "stored", "codec", "seqs", "held")
+        cells = [
+            (
+                *(row[head] for head in ("file", "day", "events", "bytes", "stored_bytes")),
+                row["codec"] or "-",
+                f"{row['first_seq']}..{row['last_seq']}" if row["events"] else "-",
+                "?" if row["held"] is None else ", ".join(row["held"]) or "-",
+            )
+            for row in rows
+        ]
         for line in table(heads, cells):
             put(line)
     return DONE if rows else nothing_found()
 
 
-def _rows(segments: Iterable[Segment], last_seq: int) -> Iterator[dict[str, Any]]:
-    """What each segment holds, by the seqs that begin it and the next: seqs are dense, so nothing need be read."""
-    listed = list(segments)
-    begin = last_seq + 1
-    begins: list[int] = []
-    for segment in reversed(listed):
-        begin = segment.first_seq if segment.first_seq is not None else begin
-        begins.insert(0, begin)
-    for segment, (first, following) in zip(listed, pairwise([*begins, last_seq + 1]), strict=True):
-        filled = following > first
-        yield {
-            "segment": segment.name,
-            "day": segment.day.isoformat(),
-            "events": following - first,
-            "bytes": segment.size,
-            "first_seq": first if filled else None,
-            "last_seq": following - 1 if filled else None,
-        }
+def _holds(directory: Path) -> list[Hold] | None:
+    """The holds in force; None, and a warning, if their record is damaged: the segments are listed all the same."""
+    from stonelog.filestore import CorruptLine, UpkeepReader
+
+    try:
+        return UpkeepReader(directory).holds()
+    except CorruptLine as error:
+        report(f"warning: {error}")
+        return None
 
 
-def _range(row: dict[str, Any]) -> str:
-    return f"{row['first_seq']}..{row['last_seq']}" if row["events"] else "-"
+def _rows(segments: Sequence[Segment], holds: list[Hold] | None) -> list[dict[str, Any]]:
+    """What each segment holds. Between its first and last seq it has all, unless `verify` says otherwise."""
+    following: int | None = None
+    rows: list[dict[str, Any]] = []
+    for segment in reversed(segments):
+        first, last = segment.first_seq, segment.last_seq
+        if last is not None and following is not None:
+            last = min(last, following - 1)  # after a failed sync the next segment has its last lines again
+        events = 0 if first is None or last is None else max(0, last - first + 1)
+        rows.append(
+            {
+                "segment": segment.name,
+                "file": segment.path.name,
+                "day": segment.day.isoformat(),
+                "events": events,
+                "bytes": segment.size,
+                "stored_bytes": segment.stored,
+                "sealed": segment.codec is not None,
+                "codec": segment.codec,
+                "first_seq": first if events else None,
+                "last_seq": last if events else None,
+                "held": None if holds is None else [hold.id for hold in holds if hold.covers(segment.day)],
+            }
+        )
+        following = first or following
+    return rows[::-1]

@@ -13,6 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from freezegun import freeze_time
 
 from stonelog.api import runtime
 from stonelog.filestore import Reader, Store, StoreReadOnly
@@ -108,6 +109,30 @@ def test_its_indexer_works(start, tmp_path):
     while ask(f"{base}/v1/events?limit=1")["indexed_seq"] < 10:
         pass  # each answer is already right; the deadline is the test run's
     assert ask(f"{base}/v1/count") == {"count": 10}
+
+
+def test_F50_a_server_catches_up(start, tmp_path):
+    """Days that went by while no server ran are sealed soon after it has started, and are asked as before."""
+    for day in (1, 2):
+        with freeze_time(f"2020-06-0{day}T12:00:00Z"), Store.open(tmp_path / "data") as store:
+            store.append_many({"category": "api", "action": "read"} for _ in range(10))
+    process = start()
+    base = address(process)
+    while ask(f"{base}/v1/count?q=action:store_sealed")["count"] < 1:
+        pass  # the deadline is the test run's
+    assert ask(f"{base}/v1/count?q=action:read") == {"count": 20}
+    code, said = stop(process)
+    assert (code, said) == (0, "")
+    assert [segment.codec for segment in Reader(tmp_path / "data").segments()] == ["gzip", "gzip", None]
+
+
+def test_a_time_of_a_job_that_is_none_is_one_clear_error(start, tmp_path, monkeypatch):
+    """A mistake in [jobs] ends the start with 2 and one line."""
+    monkeypatch.setenv("STONELOG_JOBS_SEAL", "noon")
+    process = start()
+    _, said = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, said.count("\n")) == (2, 1)
+    assert said.startswith("STONELOG_JOBS_SEAL = noon: ")
 
 
 def test_F22_nothing_acknowledged_is_lost(start, tmp_path):

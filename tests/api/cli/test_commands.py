@@ -21,24 +21,30 @@ NAMES = [
     "show",
     "cat",
     "files",
+    "seal",
+    "retain",
+    "hold",
     "reindex",
     "serve",
     "doctor",
+    "config",
     "demo",
-    "bench",
 ]
-
-
-def parameters(command):
-    """The parameters of a command; those of a group are those of its commands."""
-    commands = command.commands.values() if isinstance(command, click.Group) else [command]
-    return [parameter for each in commands for parameter in each.params]
 
 
 def sections():
     """The text of the page by its headings of the third level."""
     parts = re.split(r"^### (\S+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return dict(zip(parts[1::2], (re.split(r"^## ", part, flags=re.MULTILINE)[0] for part in parts[2::2]), strict=True))
+
+
+def parameters(name, kind):
+    """The options or arguments of a command, and of the commands within it, each with its own context."""
+    command = program.commands[name]
+    within = getattr(command, "commands", {}).values()
+    return [
+        (each, parameter) for each in (command, *within) for parameter in each.params if isinstance(parameter, kind)
+    ]
 
 
 def test_these_are_the_commands():
@@ -57,21 +63,16 @@ def test_every_command_is_documented():
 def test_every_option_is_documented(name):
     """A command's section names each of its options and arguments, and no option that it does not have."""
     text = sections()[name]
-    command = program.commands[name]
     shared = {"--since": "-S TIME", "--until": "-U TIME"}
-    missing = [
-        option
-        for parameter in parameters(command)
-        for option in parameter.opts
-        if isinstance(parameter, click.Option) and option not in text and shared.get(option, option) not in text
-    ]
+    known = {option for _, parameter in parameters(name, click.Option) for option in parameter.opts}
+    missing = [option for option in sorted(known) if option not in text and shared.get(option, option) not in text]
     missing += [
         parameter.human_readable_name
-        for parameter in parameters(command)
-        if isinstance(parameter, click.Argument) and parameter.make_metavar(click.Context(command)) not in text
+        for command, parameter in parameters(name, click.Argument)
+        if parameter.make_metavar(click.Context(command)) not in text
     ]
+    missing += [word for word in getattr(program.commands[name], "commands", {}) if f"{name} {word}" not in text]
     assert missing == []
-    known = {option for parameter in parameters(command) for option in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
 
 
@@ -100,17 +101,18 @@ def test_every_command_and_option_has_help(name):
     command = program.commands[name]
     assert command.help
     assert not command.get_short_help_str(60).endswith("...")
-    options = [parameter for parameter in parameters(command) if isinstance(parameter, click.Option)]
-    assert [option.opts for option in options if not option.help] == []
+    assert [option.opts for _, option in parameters(name, click.Option) if not option.help] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_takes_a_directory(name):
     """--dir is an option of every command."""
-    assert "--dir" in {option for parameter in parameters(program.commands[name]) for option in parameter.opts}
+    command = program.commands[name]
+    for each in (command, *getattr(command, "commands", {}).values()):
+        assert "--dir" in {option for parameter in each.params for option in parameter.opts}
 
 
 def test_completion_is_offered(process):
     """The shell's completion finds commands and options."""
     ended = process(env={"_STONELOG_COMPLETE": "bash_complete", "COMP_WORDS": "stonelog se", "COMP_CWORD": "1"})
-    assert ended.out.split() == [b"plain,search", b"plain,serve"]
+    assert ended.out.split() == [b"plain,search", b"plain,seal", b"plain,serve"]

@@ -58,6 +58,20 @@ MISTAKES = [
     ["cat", "../events/2026-11-23.jsonl"],
     ["cat", "/etc/passwd"],
     ["files", "--dir", "absent"],
+    ["seal", "--dir", "absent"],
+    ["seal", "today"],
+    ["retain", "--dry-run", "--dir", "file"],
+    ["hold", "--dir", "absent"],
+    ["hold", "nonsense"],
+    ["hold", "add"],
+    ["hold", "add", "2026-11-23"],
+    ["hold", "add", "2026-02-30", "--reason", "x"],
+    ["hold", "add", "2026-11-23", "2026-11-22", "--reason", "x"],
+    ["hold", "add", "2026-11-23", "--reason", " "],
+    ["hold", "add", "2026-11-23", "--reason", b"\xff"],
+    ["hold", "release", "H9"],
+    ["config", "show", "--dir", "absent"],
+    ["config", "nonsense"],
     ["reindex", "--dir", "absent"],
     ["serve", "--port", "99999"],
     ["serve", "--host", "0.0.0.0"],
@@ -90,7 +104,7 @@ def test_a_mistake_is_one_line_for_the_shell_too(process, store, tmp_path, args)
     _is_one_line(ended.code, ended.err.decode())
 
 
-@pytest.mark.parametrize("command", sorted(program.commands.keys() - {"append", "ingest", "serve", "demo"}))
+@pytest.mark.parametrize("command", sorted(program.commands.keys() - {"append", "ingest", "serve", "demo", "bench"}))
 def test_asking_makes_nothing(run, tmp_path, command):
     """A command that reads leaves a directory that does not exist as it is: absent."""
     arguments = {"facets": ["level"], "show": ["1"]}.get(command, [])
@@ -103,7 +117,7 @@ def test_asking_makes_nothing(run, tmp_path, command):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["serach"], ["no such command", "did you mean 'search'"]),
+        (["srve"], ["no such command", "did you mean 'serve'"]),
         (["search", "--sinse", "1h"], ["--sinse", "--since"]),
         (["search", "--", "-level:infoo"], ["infoo"]),
         (["search", "-level:info"], ["comes after --"]),

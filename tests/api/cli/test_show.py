@@ -22,6 +22,12 @@ def days(tmp_path):
     return tmp_path / "days"
 
 
+def seal(directory: Path) -> None:
+    """Every segment but the newest is sealed, by a store that thinks it is still that day."""
+    with freeze_time("2026-11-23T13:00:00Z", real_asyncio=True), Store.open(directory) as store:
+        store.upkeep.seal()
+
+
 @pytest.mark.parametrize("scan", [[], ["--scan"]])
 def test_show_gives_the_line_as_it_is(run, store, scan):
     """By seq or by id, to a pipe the event is its stored line."""
@@ -73,17 +79,24 @@ def test_cat_gives_everything_in_order(run, days):
     ("names", "seqs"),
     [
         (["2026-11-22"], [1, 2]),
-        (["2026-11-23"], [3, 4, 5]),
+        (["2026-11-23.jsonl"], [3, 4, 5]),
         (["2026-11-23", "2026-11-22"], [1, 2, 3, 4, 5]),
         (["2026-11-22.jsonl"], [1, 2]),
         (["2026-11-22.jsonl", "2026-11-22"], [1, 2]),
         (["2026-11-21", "2026-11-22"], [1, 2]),
+        (["2026-11-22.jsonl.gz"], [1, 2]),
+        (["2026-11-22.jsonl", "2026-11-22.jsonl.gz", "2026-11-22.jsonl.zst"], [1, 2]),
     ],
 )
-def test_cat_gives_days_and_segments(run, days, names, seqs):
-    """Days and segments come in the order of seq, each line once."""
+@pytest.mark.parametrize("codec", [None, "gzip", "zstd"])
+def test_cat_gives_days_and_segments(run, days, names, seqs, codec, monkeypatch):
+    """Days and segments come in the order of seq, each line once; sealed or not, under any of a segment's names."""
+    if codec:
+        monkeypatch.setenv("STONELOG_SEAL_CODEC", codec)
+        seal(days)
     ended = run("cat", *names, "--dir", days)
-    assert [json.loads(line)["seq"] for line in ended.stdout.splitlines()] == seqs
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [line["seq"] for line in lines if line["action"] == "read"] == seqs
 
 
 def test_cat_keeps_segments_of_a_day_apart(run, tmp_path, monkeypatch):
@@ -116,6 +129,8 @@ def test_cat_of_a_day_without_events_is_status_1(run, days):
         "lock",
         "%2e%2e",
         "2026-11-22.jsonl\0",
+        "2026-11-22.manifest.json",
+        "2026-11-22.jsonl.gz/../../holds.json",
     ],
 )
 def test_S10_cat_takes_names_only_by_their_form(run, days, name):
@@ -140,15 +155,72 @@ def test_files_lists_the_segments(run, days):
     ]
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("gzip", ".gz"), ("zstd", ".zst")])
+def test_files_shows_what_is_sealed_and_held(run, days, codec, suffix, monkeypatch):
+    """Of a sealed segment: the file that is there, the codec, both sizes; of each, the holds on its day."""
+    monkeypatch.setenv("STONELOG_SEAL_CODEC", codec)
+    size = (days / "events/2026-11-22.jsonl").stat().st_size
+    seal(days)
+    run("hold", "add", "2026-11-22", "--reason", "x", "--dir", days)
+    first, second, *_ = json.loads(run("files", "-o", "json", "--dir", days).stdout)["files"]
+    stored = (days / f"events/2026-11-22.jsonl{suffix}").stat().st_size
+    assert first == {
+        "segment": "2026-11-22.jsonl",
+        "file": f"2026-11-22.jsonl{suffix}",
+        "day": "2026-11-22",
+        "events": 2,
+        "bytes": size,
+        "stored_bytes": stored,
+        "sealed": True,
+        "codec": codec,
+        "first_seq": 1,
+        "last_seq": 2,
+        "held": ["H1"],
+    }
+    assert (second["file"], second["sealed"], second["codec"], second["held"]) == ("2026-11-23.jsonl", False, None, [])
+    row = run("files", "--dir", days).stdout.splitlines()[1].split()
+    assert row == [f"2026-11-22.jsonl{suffix}", "2026-11-22", "2", str(size), str(stored), codec, "1..2", "H1"]
+
+
+def test_files_counts_right_around_what_was_removed(run, tmp_path, monkeypatch):
+    """A segment's last seq is its own, also where retention removed the segments after it."""
+    for day in (1, 2, 3):
+        with freeze_time(f"2020-06-0{day}T12:00:00Z", real_asyncio=True), Store.open(tmp_path / "s") as store:
+            store.append_many([{"category": "api", "action": "read"}] * day)
+    run("hold", "add", "2020-06-01", "--reason", "x", "--dir", "s")
+    run("seal", "--dir", "s")
+    monkeypatch.setenv("STONELOG_RETENTION_MAX_AGE_DAYS", "1")
+    run("retain", "--dir", "s")
+    listed = json.loads(run("files", "-o", "json", "--dir", "s").stdout)["files"]
+    assert [(row["day"], row["first_seq"], row["last_seq"], row["events"]) for row in listed[:1]] == [
+        ("2020-06-01", 1, 1, 1)
+    ]
+    assert listed[1]["first_seq"] == 7
+
+
+def test_files_lists_though_the_holds_cannot_be_read(run, days):
+    """A damaged record of holds is a warning; the segments are listed, what is held is not known."""
+    (days / "holds.json").write_text('{"holds":[],"hash":"0000000000000000"}\n')
+    ended = run("files", "-o", "json", "--dir", days)
+    assert [row["held"] for row in json.loads(ended.stdout)["files"]] == [None, None]
+    assert (ended.exit_code, ended.stderr.count("\n")) == (0, 1)
+    assert "holds.json" in ended.stderr
+
+
 def test_files_shows_an_empty_segment(run, days):
     """A segment that was begun and has no event yet is listed with none."""
     (days / "events/2026-11-24.jsonl").touch()
     listed = json.loads(run("files", "-o", "json", "--dir", days).stdout)["files"]
     assert listed[-1] == {
         "segment": "2026-11-24.jsonl",
+        "file": "2026-11-24.jsonl",
         "day": "2026-11-24",
         "events": 0,
         "bytes": 0,
+        "stored_bytes": 0,
+        "sealed": False,
+        "codec": None,
+        "held": [],
         "first_seq": None,
         "last_seq": None,
     }
