@@ -8,7 +8,7 @@ from collections.abc import Callable
 from .errors import DiskFull, StonelogError, StoreReadOnly
 from .layout import Layout
 
-__all__ = ["explain", "explain_opening"]
+__all__ = ["explain", "explain_opening", "unknown"]
 
 
 def explain(reason: BaseException) -> Callable[[], StonelogError]:
@@ -33,3 +33,8 @@ def explain_opening(reason: OSError, layout: Layout) -> StonelogError:
         f"{where}: {reason.strerror}",
         hint="the store can be read with Reader or Index; writing needs the directory to be ours",
     )
+
+
+def unknown() -> StonelogError:
+    """The error when it could not even be found out what went wrong."""
+    return StonelogError("the event could not be written, or was and this could not be told", hint="see the log")

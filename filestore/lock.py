@@ -15,12 +15,20 @@ from typing import Final, Self
 from . import files
 from .errors import StoreLocked
 
-__all__ = ["StoreLock"]
+__all__ = ["FAILED", "StoreLock", "note_of"]
+
+FAILED: Final = "!"
+"""Ends the note when a sync of the named segment failed, and its lines could not be written again."""
 
 _NOTE: Final = 32
 _FIRST_PAUSE: Final = 0.00005
 _LONGEST_PAUSE: Final = 0.001  # others write for less than that, so that longer pauses leave the lock unused
 _GROWTH: Final = 1.5
+
+
+def note_of(fd: int) -> str:
+    """The note in the open lock file, or ''."""
+    return files.read_at(fd, 0, _NOTE).rstrip(b"\n\0 ").decode("ascii", "replace")
 
 
 class StoreLock:
@@ -92,6 +100,10 @@ class StoreLock:
         """Whether this is the note that the last holder left."""
         return files.read_at(self._fd, 0, _NOTE) == text.encode("ascii").ljust(_NOTE)
 
+    def read_note(self) -> str:
+        """The note that the last holder left, or ''."""
+        return note_of(self._fd)
+
     def write_note(self, text: str) -> None:
         """The note for the next holder; at most 32 ASCII characters."""
         files.write_at(self._fd, 0, text.encode("ascii").ljust(_NOTE))
@@ -99,5 +111,5 @@ class StoreLock:
     def close(self) -> None:
         """The descriptor is closed; a lock it held is free, unless a forked process has it open too."""
         if self._fd >= 0:
-            files.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1  # first: whatever closing says, the number is free and may be another's next
+            files.close(fd)

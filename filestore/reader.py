@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from .errors import CorruptLine, StonelogError
 from .event import Event
 from .fetch import Fetcher, Line
 from .layout import Codec, Layout, Listing, SegmentName
+from .lock import FAILED, note_of
 from .pruned import read_pruned
 from .reading import Reading
 from .stored import PlainFile, SealedFile, open_stored
@@ -27,6 +29,10 @@ __all__ = ["Reader", "Segment"]
 _POLL_SECONDS: Final = 0.025
 _SETTLE_SECONDS: Final = 1.0
 _SETTLE_PAUSE: Final = 0.0005
+_ITS_FAULT: Final = frozenset(
+    {errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EINVAL, errno.ENXIO, errno.EIO}
+)
+"""What opening a file says that is not there, may not be read, or is none of ours; the others can be read."""
 _NOTHING_TO_SYNC: Final = frozenset({errno.EROFS, errno.EINVAL, errno.ENOTSUP})
 """What a sync on a file system says that is mounted read-only or knows no sync."""
 
@@ -68,6 +74,18 @@ def _last_of(stored: PlainFile | SealedFile) -> int | None:
     return found.seq if found else None
 
 
+@contextmanager
+def _told(layout: Layout) -> Iterator[None]:
+    """What the system refuses within the block is a StonelogError."""
+    try:
+        yield
+    except OSError as error:
+        raise StonelogError(
+            f"{error.filename or layout.events}: cannot be read: {error.strerror}",
+            hint="look at the disk, the permissions, and how many files the process may have open",
+        ) from error
+
+
 class Reader:
     """Reads the store in `directory`, which need not exist yet. Safe to use from several threads."""
 
@@ -80,12 +98,14 @@ class Reader:
 
     def names(self) -> list[str]:
         """The names of the segments, oldest first: those of their plain files, also of the sealed ones."""
-        return [name.file for name in self._names()]
+        with _told(self._layout):
+            return [name.file for name in self._names()]
 
     def segments(self) -> list[Segment]:
         """The segments, oldest first. Raises StonelogError if one cannot be read."""
-        described = (self._describe(name) for name in self._names())
-        return [segment for segment in described if segment is not None]
+        with _told(self._layout):
+            described = map(self._describe, self._names())
+            return [segment for segment in described if segment is not None]
 
     def lines(
         self,
@@ -100,8 +120,15 @@ class Reader:
         With `durable`, what is given is on stable storage first and not part of a write under way. `start` (a
         segment's name and an offset at which a line starts) saves looking for the place of `after`. What is not as it
         was written is stepped over and told to `on_corrupt`: bad bytes, files that cannot be read, lines out of
-        order, and `seq`s that are missing although retention did not remove them.
+        order, and `seq`s that are missing although retention did not remove them. Raises StonelogError if the system
+        does not let us read.
         """
+        with _told(self._layout):
+            yield from self._lines(after, durable, start, on_corrupt)
+
+    def _lines(
+        self, after: int, durable: bool, start: tuple[str, int] | None, on_corrupt: Callable[[CorruptLine], None]
+    ) -> Iterator[Line]:
         names = self._names()
         begin = SegmentName.parse(start[0]) if start is not None else None
         for place in range(self._place(names, after), len(names)):
@@ -113,8 +140,12 @@ class Reader:
                 continue
             try:
                 stored = open_stored(self._layout, name)
+            except FileNotFoundError:
+                continue  # removed since the names were listed: the `seq`s tell whether it was retention
             except OSError as error:
-                self._tell_unreadable(name, error, on_corrupt)
+                if error.errno not in _ITS_FAULT:
+                    raise
+                on_corrupt(CorruptLine(name.file, None, 0, 0, f"the file cannot be read: {error.strerror}"))
                 continue
             try:
                 offset = start[1] if start is not None and name == begin else None
@@ -127,7 +158,7 @@ class Reader:
                     missing = self._missing(after, line.seq) if line.seq > after + 1 else None
                     if missing and self._names() != names:
                         # Listing is no snapshot: a segment that changed its form meanwhile may have been left out.
-                        yield from self.lines(after, durable=durable, on_corrupt=on_corrupt)
+                        yield from self._lines(after, durable, None, on_corrupt)
                         return
                     if missing:
                         reason = f"seq {missing[0]} to {missing[1]} missing before this line"
@@ -182,20 +213,22 @@ class Reader:
     @property
     def last_seq(self) -> int:
         """The `seq` of the newest good line, 0 if there is none. It may not be on stable storage yet."""
-        return self._last()[1]
+        with _told(self._layout):
+            return self._last()[1]
 
     def durable_seq(self) -> int:
         """The highest `seq` that is on stable storage now; what was only in the cache is synced first."""
-        name, last, end = self._last()
-        if name is not None and self._synced != (name, end, last):
-            with contextlib.suppress(FileNotFoundError):  # sealed meanwhile, and so synced
-                plain = PlainFile(self._layout, name)
-                try:
-                    self._sync(plain)
-                finally:
-                    plain.close()
-            self._synced = (name, end, last)
-        return last
+        with _told(self._layout):
+            name, last, end = self._last()
+            if name is not None and self._synced != (name, end, last):
+                with contextlib.suppress(FileNotFoundError):  # sealed meanwhile, and so synced
+                    plain = PlainFile(self._layout, name)
+                    try:
+                        self._sync(plain)
+                    finally:
+                        plain.close()
+                self._synced = (name, end, last)
+            return last
 
     def _names(self) -> list[SegmentName]:
         return [each.name for each in Listing(files.list_names(self._layout.events)) if each.plain or each.archives]
@@ -221,8 +254,6 @@ class Reader:
             stored = open_stored(self._layout, name)
         except FileNotFoundError:
             return None  # removed since the names were listed
-        except OSError as error:
-            raise self._unreadable(name, error) from error
         try:
             codec = stored.codec if isinstance(stored, SealedFile) else None
             path = self._layout.events / stored.file
@@ -242,13 +273,13 @@ class Reader:
         if name not in self._first:
             try:
                 stored = open_stored(self._layout, name)
-            except OSError:
+            except OSError as error:
+                if error.errno not in _ITS_FAULT:
+                    raise
                 return None
             try:
                 manifest = stored.manifest if isinstance(stored, SealedFile) else None
                 found = stored.first_stamp() if manifest is None else None
-            except OSError:
-                return None
             finally:
                 stored.close()
             first = found.seq if found else manifest.first_seq if manifest else 0
@@ -270,8 +301,6 @@ class Reader:
                 stored = open_stored(self._layout, name)
             except FileNotFoundError:
                 continue
-            except OSError as error:
-                raise self._unreadable(name, error) from error
             try:
                 found = stored.last_stamp()
             finally:
@@ -303,27 +332,29 @@ class Reader:
         """The size at a moment when no write is under way.
 
         A write that fails is taken back, and its `seq`s are given to other events: nobody may have been given those.
+        Nor what stands there after a sync that failed, which the cache still shows: StonelogError.
         """
         try:
             lock = files.open_read(self._layout.lock)
-        except OSError:
+        except OSError as error:
+            if error.errno not in _ITS_FAULT:
+                raise
             return files.size(fd)  # a copy of the files alone: nobody writes to it
+        held = False
         try:
             deadline = time.monotonic() + _SETTLE_SECONDS
-            while not files.lock(lock) and time.monotonic() < deadline:
+            while not (held := files.lock(lock)) and time.monotonic() < deadline:
                 time.sleep(_SETTLE_PAUSE)
+            if note_of(lock).endswith(FAILED):
+                text = f"{self._layout.events / note_of(lock)[: -len(FAILED)]}: a sync failed, its end may not be there"
+                raise StonelogError(
+                    text, hint="look at the disk, then open the store to write: that tells what is there"
+                )
             return files.size(fd)
         finally:
+            if held:
+                files.unlock(lock)  # closing does not, if a child that was forked meanwhile has it open too
             files.close(lock)
-
-    def _unreadable(self, name: SegmentName, error: OSError) -> StonelogError:
-        text = f"{self._layout.segment(name)}: cannot be read: {error.strerror}"
-        return StonelogError(text, hint="a segment is a regular file that may be read")
-
-    def _tell_unreadable(self, name: SegmentName, error: OSError, on_corrupt: Callable[[CorruptLine], None]) -> None:
-        """Nothing is told of a segment that retention removed since the names were listed: the `seq`s tell."""
-        if not isinstance(error, FileNotFoundError):
-            on_corrupt(CorruptLine(name.file, None, 0, 0, f"the file cannot be read: {error.strerror}"))
 
     def _missing(self, after: int, seq: int) -> tuple[int, int] | None:
         """The `seq`s between the two that retention did not remove."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
@@ -10,15 +11,17 @@ from typing import Final
 
 from . import files
 from .codec import stamp
-from .errors import StoreReadOnly
+from .errors import StoreLocked, StoreReadOnly
 from .ids import time_of
-from .layout import LAST_NUMBER, Layout, SegmentName
-from .lock import StoreLock
+from .layout import LAST_NUMBER, Layout, Listing, SegmentName
+from .lock import FAILED, StoreLock
 from .recovery import Recovery, recover_store
-from .scan import items, last_line
+from .scan import items, last_line, place_of
 from .settings import StoreSettings
 
-__all__ = ["REOPEN", "ActiveSegment"]
+__all__ = ["NO_ROOM", "REOPEN", "ActiveSegment"]
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 REOPEN: Final = "look at the disk, then open the store again: opening tells what is really there"
 
@@ -89,8 +92,8 @@ class ActiveSegment:
             self._attach()
             if anew and self._name is not None and self.end:
                 self._begin(self._name.next())
-            while (following := self._following(day)) is not None:
-                self._begin(following)
+            while (following := self._following(day)) is not None and self._begin_or_stay(following):
+                pass
         except BaseException:
             self._lock.release()
             raise
@@ -169,28 +172,53 @@ class ActiveSegment:
 
     def _write_again(self, error: StoreReadOnly) -> int:
         """What is not known to be durable stands durably in a new segment; see `sync`. Raises `error` if it cannot."""
-        name = self._name
-        with self._lock.held():
-            if name is None or name.number >= LAST_NUMBER or not self._lock.note_is(name.file):
-                raise error  # another process went on to a new segment: what is where can only be told by opening
-            offset, data = self._unsynced()
-            if not data:
-                raise error
-            # Under its name the segment is there whole or not at all: an empty one would say that what stands before
-            # it had been synced.
-            place = self._layout.segment(name.next())
-            try:
-                if place.name in files.list_names(self._layout.events):
-                    raise error
-                files.write_whole(place, data)
-                fd = files.open_append(place)
-            except OSError:
-                raise error from None
-            self._take_up(fd, name.next(), len(data))
-            self.durable_seq, self._durable_end = self.last_seq, self.end
-            self.failed = ""
-            self.abandoned.append(name.file)
-            return offset
+        try:
+            with self._lock.held():
+                if self._name is not None and self._lock.note_is(self._name.file):
+                    return self._rewrite(self._name, error)
+                return self._find_again(error)
+        except (OSError, StoreLocked):
+            raise error from None
+
+    def _rewrite(self, name: SegmentName, error: StoreReadOnly) -> int:
+        """As `_write_again`, when nobody went on to another segment since. To be called with the lock held."""
+        offset, data = self._unsynced()
+        place = self._layout.segment(name.next())
+        if name.number >= LAST_NUMBER or not data or place.name in files.list_names(self._layout.events):
+            self._lock.write_note(f"{name.file}{FAILED}")
+            raise error
+        # The note first: whoever comes after this process must look, however far it came. And under its name the
+        # segment is there whole or not at all: an empty one would say that what stands before it had been synced.
+        self._lock.write_note(place.name)
+        try:
+            files.write_whole(place, data)
+            fd = files.open_append(place)
+        except OSError:
+            self._lock.write_note(f"{name.file}{FAILED}")
+            raise error from None
+        self._take_up(fd, name.next(), len(data))
+        self.durable_seq, self._durable_end = self.last_seq, self.end
+        self.failed = ""
+        self.abandoned.append(name.file)
+        return offset
+
+    def _find_again(self, error: StoreReadOnly) -> int:
+        """As `_write_again`, when another process went on: its own sync failed as ours did, and it wrote our lines too.
+
+        The kernel tells every open descriptor of the failure once. Recovery makes durable what is there.
+        """
+        (at, own), failed = self._appended, self.failed
+        first = items(own, 0)
+        seq = next((item.stamp.seq for item in first if item.stamp), 0)
+        self._recover()
+        place = place_of(partial(files.read_at, self._fd), self.end, seq) if self._name is not None else 0
+        data = files.read_at(self._fd, place, self.end - place) if self._name is not None else b""
+        found = data.find(own)
+        if not own or found < 0:
+            self.failed = failed
+            raise error
+        self.failed = ""
+        return at - (place + found)
 
     def _unsynced(self) -> tuple[int, bytes]:
         """The lines above `durable_seq`, and the offset where they begin; nothing if they cannot all be had.
@@ -215,11 +243,38 @@ class ActiveSegment:
 
     def _attach(self) -> None:
         """The invariant holds again, whatever other processes and hands did since the lock was last ours."""
-        if self._name is not None and self._lock.note_is(self._note):
+        if self._name is not None and (self._lock.note_is(self._note) or self._follow_on(self._lock.read_note())):
             there = files.look(self.path)
             if there is not None and there[0] == self._identity and self._take_in(there[1]):
                 return
         self._recover()
+
+    def _follow_on(self, note: str) -> bool:
+        """Whether the segment that others began after ours is open, and between them nothing is out of order.
+
+        They synced all that stood before it: to recover the whole store at each of their rolls would take too long.
+        """
+        name, begun = self._name, SegmentName.parse(note)
+        there = files.look(self.path)
+        if name is None or begun not in (name.next(), SegmentName(begun.day) if begun else None) or begun is None:
+            return False
+        if begun <= name or there is None or there[0] != self._identity or not self._take_in(there[1]):
+            return False
+        if len([each for each in Listing(files.list_names(self._layout.events)) if each.name > name]) != 1:
+            return False
+        try:
+            fd = files.open_append(self._layout.segment(begun))
+        except FileNotFoundError:
+            return False
+        try:
+            files.fsync(self._fd)  # whoever began it has done so, unless its durability asks for none
+        except OSError:
+            files.close(fd)
+            return False
+        self._let_go()
+        self._hold(fd, begun)
+        self.durable_seq, self.end, self._durable_end = self.last_seq, 0, 0
+        return True
 
     def _take_in(self, size: int) -> bool:
         """Whether the bytes after `end` are lines in order, as other processes append them; if so they count.
@@ -255,8 +310,14 @@ class ActiveSegment:
 
         Without the last, a cut could keep the first events of the new segment and lose the last ones of the old.
         """
+        before = self._note if self._name is not None else ""
         if self._name is not None and self._settings.durability != "none":
-            self._sync(files.fsync)
+            try:
+                self._sync(files.fsync)
+            except StoreReadOnly as error:
+                self._rewrite(self._name, error)
+                return
+        self._lock.write_note(name.file)  # first: should this process die here, others see that they must look
         try:
             fd = self._create(name)
         except FileExistsError:
@@ -265,7 +326,20 @@ class ActiveSegment:
             if self._name is None or self._name < name:
                 raise
             return
+        except BaseException:
+            self._lock.write_note(before)
+            raise
         self._take_up(fd, name, 0)
+
+    def _begin_or_stay(self, name: SegmentName) -> bool:
+        """Whether the segment was begun; if there is no room for a new file, events go on into the open one."""
+        try:
+            self._begin(name)
+        except OSError as error:
+            if self._name is None or error.errno not in NO_ROOM:
+                raise
+            return False
+        return True
 
     def _create(self, name: SegmentName) -> int:
         """A descriptor of the new, empty segment, whose name is durable; on any error there is no such segment."""
@@ -295,5 +369,5 @@ class ActiveSegment:
     def _let_go(self) -> None:
         self._name = None
         if self._fd >= 0:
-            files.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1  # first: whatever closing says, the number is free and may be another's next
+            files.close(fd)

@@ -194,6 +194,8 @@ class Store:
 
     def follow(self, after: int = 0, *, stop: threading.Event | None = None) -> Iterator[Event]:
         """The events above `after`, then new ones as they become durable; ends when `stop` is set or at close."""
+        if self._pid != os.getpid():  # the parent's threads, which would wake it, do not exist here
+            return self._reader.follow(after, stop=stop)
         committed = self._committer.committed
 
         def wait(seconds: float) -> bool:
@@ -221,9 +223,14 @@ class Store:
         if self._pid != os.getpid():
             return  # in a forked child `_closing` may be held for ever by a thread that exists only in the parent
         with self._closing:
-            if not self._closed:
-                self._closed = True
-                self._finalize()
+            self._closed = True
+            if self._finalize.alive:
+                try:
+                    self._committer.close()
+                except StonelogError:
+                    self._finalize.detach()
+                    raise
+                self._finalize.detach()  # not before: if this is interrupted, closing again or the exit goes on with it
 
     def __enter__(self) -> Self:
         return self

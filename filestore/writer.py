@@ -26,7 +26,7 @@ from typing import Final
 from .clock import FORWARD_SECONDS, Clock
 from .codec import seal_line
 from .errors import StonelogError, StoreReadOnly
-from .explain import explain
+from .explain import explain, unknown
 from .layout import Layout
 from .recovery import Recovery
 from .room import Room
@@ -100,6 +100,7 @@ class Committer:
         """Held by the thread that takes from the queue and writes: the committer's, or a lone caller."""
         self._leader = 0
         self._ending = self._closed = False
+        self._ended = threading.Event()
         self._pid = os.getpid()
         self._clock = Clock()
         self._space = Space(layout, settings.reserve_bytes)
@@ -194,7 +195,7 @@ class Committer:
             self._ending = True  # no thread is started from here on
         if self._thread is not None:
             self._put(None)
-            self._thread.join()
+            self._ended.wait()  # not `join`: one that Ctrl-C interrupts takes the thread for ended (Python 3.11)
         with self._leading:
             self._closed = True
             try:
@@ -241,11 +242,16 @@ class Committer:
     def _run(self) -> None:
         ended = False
         while not ended:
-            self._bell.get()
-            while not self._bell.empty():  # one look into the queue is enough for all of them
+            try:
                 self._bell.get()
-            with self._leading:
-                ended = self._work_off()
+                while not self._bell.empty():  # one look into the queue is enough for all of them
+                    self._bell.get()
+                with self._leading:
+                    ended = self._work_off()
+            except BaseException:  # such as having run out of memory: there may be some again
+                log.exception("the thread that writes goes on after an error")
+                self._bell.put(None)
+        self._ended.set()
 
     def _lead(self, bodies: list[bytes]) -> Request | None:
         """The answered request; None if others came first.
@@ -295,24 +301,25 @@ class Committer:
 
     def _answer(self, batch: list[Request]) -> None:
         """Everyone in the batch, which grows on the way, is told what became of it."""
-        error: Callable[[], StonelogError] | None = None
+        error: Callable[[], StonelogError] | None = unknown
         try:
             self._commit(batch, more=True)
+            error = None
+            self._record()
         except BaseException as reason:  # noqa: BLE001 (whatever it is, every caller must hear of it)
             error = explain(reason)
-        else:
-            if acts := self._acts():
-                self._record(acts)
+        finally:  # whatever happens here, even to run out of memory, nobody waits for ever
+            for request in batch:
+                request.error = error
+                request.notify()
         with self.committed:
             self.committed.notify_all()
-        for request in batch:
-            request.error = error
-            request.notify()
 
-    def _record(self, acts: list[bytes]) -> None:
+    def _record(self) -> None:
         """The store's own events are written; if they cannot be, the log has to do."""
         try:
-            self._commit([Request(acts)], more=False)
+            if acts := self._acts():
+                self._commit([Request(acts)], more=False)
         except BaseException as error:  # noqa: BLE001 (callers wait for the answer to what was already written)
             log.warning("what the store did could not be recorded: %s", error)
 

@@ -29,6 +29,7 @@ NAMES = [
     "doctor",
     "config",
     "demo",
+    "bench",
 ]
 
 
