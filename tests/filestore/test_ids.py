@@ -57,10 +57,11 @@ def test_F24_a_forked_child_has_ids_of_its_own() -> None:
         "from stonelog.filestore.ids import uuid7\n"
         "uuid7(1)\n"
         "pid = os.fork()\n"
-        "print(*(uuid7(1) for _ in range(600)), flush=True)\n"
+        "ids = [uuid7(1) for _ in range(600)]\n"
         "if pid:\n"
         "    os.waitpid(pid, 0)\n"
-        "else:\n"
+        "print(*ids, flush=True)\n"
+        "if not pid:\n"
         "    os._exit(0)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from stonelog.filestore import DiskFull, Receipt, Store, StoreReadOnly, StoreSettings, files, format_time
+from stonelog.filestore import Receipt, Store, StoreReadOnly, StoreSettings, files, format_time
 from stonelog.filestore.codec import encode, seal_line
 from stonelog.filestore.layout import Layout
 from stonelog.filestore.recovery import Recovery
@@ -220,29 +220,43 @@ def test_F36_a_roll_that_fails_leaves_the_old_day_and_is_tried_again(
     assert segment_files(directory) == {"2026-11-23.jsonl": 1, "2026-11-24.jsonl": 1}
 
 
-def test_F31_a_roll_on_a_full_disk_is_disk_full(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No space or no inode for a new day's file: DiskFull, and the events before stay readable."""
+def test_F31_without_room_for_a_new_file_the_open_one_goes_on(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No space or no inode for a new day's file: events go on into the open one, until there is room again."""
     with freeze_time("2026-11-23 12:00") as clock, Store.open(directory) as store:
         append(store)
         clock.move_to("2026-11-24")
         fail("create", monkeypatch, errno.ENOSPC)
-        with pytest.raises(DiskFull):
-            append(store)
-        assert seqs(store) == [1]
+        assert Path(append(store).file).name == "2026-11-23.jsonl"
+        assert seqs(store) == [1, 2]
         assert store.roll() == "2026-11-24.jsonl"
+        assert append(store).seq == 3
+
+
+def test_W05_when_the_sync_of_the_old_day_fails_its_lines_are_written_again(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the sync before a roll fails, what is not durable stands in a further segment before the new day begins."""
+    with freeze_time("2026-11-23 12:00") as clock, Store.open(directory, durability="os") as store:
+        append(store)
+        clock.move_to("2026-11-24")
+        fail("fsync", monkeypatch, errno.EIO)
         assert append(store).seq == 2
+        assert seqs(store)[:2] == [1, 2]
+        assert segment_files(directory) == {"2026-11-23.jsonl": 1, "2026-11-23.001.jsonl": 1, "2026-11-24.jsonl": 2}
+        assert [event.action for event in store.read(after=2)] == ["store_sync_failed"]
 
 
 def test_W05_after_a_failed_sync_of_the_old_day_nothing_is_believed(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the sync before a roll fails, the store is read-only at once: a second sync would say all is well."""
+    """When the lines cannot be written again either, the store is read-only: a second sync would say all is well."""
     with freeze_time("2026-11-23 12:00") as clock:
         with Store.open(directory, durability="os") as store:
             append(store)
             clock.move_to("2026-11-24")
             with monkeypatch.context() as patched:
                 fail("fsync", patched, errno.EIO)
+                fail("write_whole", patched, errno.EIO)
                 with pytest.raises(StoreReadOnly, match="sync failed"):
                     store.roll()
                 for attempt in (store.roll, lambda: append(store)):
