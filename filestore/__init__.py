@@ -16,6 +16,7 @@ from .errors import (
     shorten,
 )
 from .event import FIELDS, Event
+from .fault import Fault
 from .fetch import Fetcher, Line
 from .holds import Hold
 from .layout import Codec
@@ -25,11 +26,13 @@ from .names import ACTIONS, CATEGORIES, LEVELS, Action, Category, Level
 from .quarantine import Quarantine, RejectFile
 from .reader import Reader, Segment
 from .recovery import Recovery
+from .repair import holds_told, rebuild_manifest, rebuild_pruned
 from .retention import Kept, Removal, RetentionSettings
 from .settings import Durability, StoreSettings, load_section, setting_sources
 from .store import Receipt, Store
 from .upkeep import Retained, SealSettings, Upkeep, UpkeepReader
 from .values import format_time, parse_time
+from .verify import Verification, verify
 
 __all__ = [
     "ACTIONS",
@@ -45,6 +48,7 @@ __all__ = [
     "Durability",
     "Event",
     "EventTooLarge",
+    "Fault",
     "Fetcher",
     "Hold",
     "InvalidEvent",
@@ -71,12 +75,17 @@ __all__ = [
     "StoreSettings",
     "Upkeep",
     "UpkeepReader",
+    "Verification",
     "dumps",
     "format_time",
+    "holds_told",
     "load_section",
     "loads",
     "parse_time",
+    "rebuild_manifest",
+    "rebuild_pruned",
     "setting_sources",
     "shorten",
     "stamp",
+    "verify",
 ]

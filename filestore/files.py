@@ -36,6 +36,7 @@ __all__ = [
     "reserve",
     "size",
     "size_at",
+    "status",
     "sync_data",
     "total",
     "truncate",
@@ -135,6 +136,14 @@ def size_at(path: Path) -> int:
     """The length in bytes of the file, 0 if it is not there."""
     found = look(str(path))
     return found[1] if found else 0
+
+
+def status(path: Path) -> os.stat_result | None:
+    """What stands at the path, a link not followed; None if nothing does."""
+    try:
+        return os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def allocated(path: Path) -> int:

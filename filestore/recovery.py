@@ -29,6 +29,7 @@ __all__ = ["Recovered", "Recovery", "Tail", "judge", "recover_segment", "recover
 _BLOCK: Final = 256 * 1024
 _LARGEST_BATCH: Final = 64 * 1024 * 1024
 """More than this above the watermark was not waiting for a sync, but written with a durability that asks for none."""
+_ATTEMPTS: Final = 3
 _LEFTOVER: Final = re.compile(r"\.\d{4}-\d\d-\d\d(\.\d{3})?\.jsonl\.\d+\.tmp", re.ASCII)
 
 
@@ -127,6 +128,9 @@ def recover_segment(
     """
     end = files.size(fd)
     tail, tail_before = _read_tail(fd, end, before)
+    if tail and tail[0].offset == 0 and tail[0].stamp:
+        # All before its first line was synced before it began: if it is not there, it was lost, not torn.
+        watermark = max(watermark, tail[0].stamp.seq - 1)
     verdict = judge(tail, tail_before, max(watermark, following.synced if following else 0))
     again = following is not None and verdict.watermark < following.seq <= verdict.last_seq + 1
     if verdict.cut is not None and (newest or again):
@@ -192,13 +196,32 @@ def recover_store(layout: Layout, report: Recovery) -> Recovered:
     What was read may have stood in the page cache only: without syncing it here, an event acknowledged after the
     restart could survive a power cut that one before it does not. To be called with the store's lock held.
     """
+    for left in range(_ATTEMPTS, 0, -1):
+        here = Recovery()
+        try:
+            found = _recover_once(layout, here)
+        except FileNotFoundError:
+            if left == 1:
+                raise  # else: retention in another process, which this lock does not keep out, removed a segment
+        else:
+            report.faults += here.faults
+            report.unfinished = here.unfinished
+            return found
+        finally:
+            report.quarantined += here.quarantined
+            report.quarantined_bytes += here.quarantined_bytes
+    raise AssertionError("not reached")
+
+
+def _recover_once(layout: Layout, report: Recovery) -> Recovered:
     found = files.list_names(layout.events)
     hidden = [name for name in found if name.startswith(".")]
     for leftover in filter(_LEFTOVER.fullmatch, hidden):
         files.remove(layout.events / leftover)  # a segment that was being written whole; its lines stand elsewhere
     segments = Listing(found)
     pruned = read_pruned(layout)
-    settled = not hidden and not pruned.removing
+    beside = any(name.startswith(".") for name in files.list_names(layout.directory))
+    settled = not hidden and not beside and not pruned.removing
     tail = Tail(0, 0, 0, 0)
     for place in segments.plain():
         settled = settled and not segments[place].archives and not segments[place].manifest

@@ -10,9 +10,10 @@ import contextlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -20,15 +21,15 @@ from typing import Any, Final
 from . import files
 from .codec import loads
 from .errors import CorruptLine, StonelogError
-from .frames import FRAME, compress, decompress, seek_table, split
+from .frames import FRAME, compress, decompress, seek_table, split, walk
 from .layout import Codec, Layout, SegmentName
 from .lock import StoreLock
 from .manifest import Frame, Manifest, write_manifest
-from .scan import items
-from .stored import PlainFile, SealedFile
+from .scan import Item, items
+from .stored import PlainFile
 from .values import format_time
 
-__all__ = ["archive_matches", "describe_archive", "seal_segment"]
+__all__ = ["Contents", "archive_matches", "describe_archive", "file_digest", "seal_segment"]
 
 _HEAD: Final = re.compile(rb'"time":"([^"\\]{27})","level":"[a-z]+","category":"([a-z0-9_]+)"')
 _HEAD_MOST: Final = 256
@@ -36,7 +37,7 @@ _PIECE: Final = 1 << 20
 
 
 @dataclass(slots=True)
-class _Contents:
+class Contents:
     """What the plain bytes of a segment hold, taken frame by frame."""
 
     first_seq: int = 0
@@ -49,10 +50,10 @@ class _Contents:
     frames: list[Frame] = field(default_factory=list)
     digest: Any = field(default_factory=sha256)
 
-    def add(self, plain: bytes, offset: int) -> None:
-        """The next frame, which lies at `offset` of the archive."""
+    def add(self, plain: bytes, offset: int, lines: Iterable[Item] | None = None) -> None:
+        """The next frame, which lies at `offset` of the archive; `lines` are those that lie whole in it, if known."""
         first = 0
-        for item in items(plain, self.size):
+        for item in items(plain, self.size) if lines is None else lines:
             if item.stamp is None or not item.whole:
                 continue
             if item.stamp.seq > self.last_seq:  # else it was moved or copied here, and tells nothing of what follows
@@ -138,7 +139,7 @@ def _write_archive(
     plain: PlainFile, path: Path, file: str, codec: Codec, level: int, told: Callable[[int], object]
 ) -> Manifest:
     """The archive stands at `path`, synced; gives what its manifest will say."""
-    contents = _Contents()
+    contents = Contents()
     packed_digest = sha256()
     lengths: list[tuple[int, int]] = []
     at = 0
@@ -207,21 +208,26 @@ def describe_archive(layout: Layout, name: SegmentName, codec: Codec) -> Manifes
 
     Raises CorruptLine if a part of it cannot be unpacked, OSError.
     """
-    sealed = SealedFile(layout, name, codec)
+    place = layout.archive(name, codec)
+    fd = files.open_read(place)
     try:
-        contents, packed_digest = _Contents(), sha256()
-        size = files.size(sealed.fd)
-        for number, extent in enumerate(sealed.extents):
-            contents.add(sealed.frame(number), extent.offset)
-        for at in range(0, size, 4 * FRAME):
-            packed_digest.update(files.read_at(sealed.fd, at, 4 * FRAME))
-        packed = sum(extent.packed for extent in sealed.extents)
-        manifest = contents.manifest(sealed.file, codec, size, packed_digest.hexdigest())
-        if packed != manifest.packed_end:
-            raise CorruptLine(sealed.file, None, 0, size, "a part of it cannot be unpacked")
-        return manifest
+        contents, size = Contents(), files.size(fd)
+        for span in walk(codec, partial(files.read_at, fd), size):
+            if span.plain is None:
+                reason = f"{span.length:,} bytes at its byte {span.offset:,} cannot be unpacked"
+                raise CorruptLine(place.name, None, contents.size, 0, reason)
+            contents.add(span.plain, span.offset)
+        return contents.manifest(place.name, codec, size, file_digest(fd))
     finally:
-        sealed.close()
+        files.close(fd)
+
+
+def file_digest(fd: int) -> str:
+    """The SHA-256 of the open file's bytes. Raises OSError."""
+    digest = sha256()
+    for at in range(0, files.size(fd), 4 * FRAME):
+        digest.update(files.read_at(fd, at, 4 * FRAME))
+    return digest.hexdigest()
 
 
 def _time_and_category(line: bytes) -> tuple[str, str]:

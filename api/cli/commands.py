@@ -18,6 +18,7 @@ from .search import search, tail
 from .show import cat, files, show
 from .terminal import put
 from .upkeep import hold, retain, seal
+from .verify import verify
 
 __all__ = ["main", "program"]
 
@@ -69,6 +70,7 @@ for command in (
     hold,
     reindex,
     serve,
+    verify,
     doctor,
     config,
     demo,

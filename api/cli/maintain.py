@@ -53,24 +53,35 @@ def serve(directory: Path, host: str, port: int, uds: Path | None) -> int:
 
 
 @click.command()
+@click.option("--fix", is_flag=True, help="Do what the checks offer; without it nothing is written.")
 @output_option("text", "json", default="text")
 @directory_option
-def doctor(directory: Path, output: str) -> int:
-    """Say in words how the store is; writes nothing.
+def doctor(directory: Path, output: str, fix: bool) -> int:
+    """Say in words how the store is, and mend it with --fix.
 
-    The status is 0 if there is no problem (warnings are none), else 2.
+    Without --fix nothing is written. The status is 0 if there is no problem (warnings are none), else 2.
     """
-    from ..doctor import examine
+    from ..doctor import examine, repair
 
-    with without_warnings(), Progress("reading") as progress:
-        checks = examine(directory, progress=progress)
+    with without_warnings():
+        with Progress("reading") as progress:
+            checks = examine(directory, progress=progress)
+        if output == "text":
+            _put_checks(checks, fixing=fix)
+        done = repair(checks) if fix else []
+        if done:
+            with Progress("reading again") as progress:
+                checks = examine(directory, progress=progress)
     if output == "json":
-        put(json.dumps({"ok": not _problems(checks), "checks": [check._asdict() for check in checks]}))
+        repairs = {"repairs": [each._asdict() for each in done]} if fix else {}
+        put(json.dumps({"ok": not _problems(checks), "checks": list(map(_as_json, checks)), **repairs}))
     else:
-        for check in checks:
-            advice = f"; {check.advice}" if check.advice else ""
-            state = coloured(f"{check.state:<8}", _LEVEL_OF[check.state])
-            put(f"{state}{check.name}: {visible(check.text + advice)}")
+        for each in done:
+            put(f"{coloured('done' if each.ok else 'failed', '' if each.ok else 'error'):<8}{visible(each.text)}")
+        if done:
+            _put_checks(checks, fixing=False)
+        elif fix:
+            put("nothing to repair")
     if problems := _problems(checks):
         flush()
         names = ", ".join(dict.fromkeys(check.name for check in problems))
@@ -78,6 +89,18 @@ def doctor(directory: Path, output: str) -> int:
         report(f"{amount} in {directory}: {names}; see above for what to do")
         return ERROR
     return DONE
+
+
+def _put_checks(checks: list[Check], *, fixing: bool) -> None:
+    for check in checks:
+        advice = f"; {check.advice}" if check.advice else ""
+        offer = f"; --fix {check.repair.text}" if check.repair and not fixing else ""
+        state = coloured(f"{check.state:<8}", _LEVEL_OF[check.state])
+        put(f"{state}{check.name}: {visible(check.text + advice + offer)}")
+
+
+def _as_json(check: Check) -> dict[str, str | None]:
+    return {**check._asdict(), "repair": check.repair.text if check.repair else None}
 
 
 def _problems(checks: list[Check]) -> list[Check]:

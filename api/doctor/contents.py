@@ -1,116 +1,120 @@
-"""What the segments hold: every line and its hash, the order of seqs, the end of the newest, the clock."""
+"""What the files hold: every line, archive, manifest and record, as `verify` sees them; and the clock."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
-from stonelog.filestore import CorruptLine, Event, Line, Reader, Segment, stamp
+from stonelog.filestore import (
+    Event,
+    Fault,
+    Reader,
+    StonelogError,
+    Store,
+    Verification,
+    holds_told,
+    rebuild_manifest,
+    rebuild_pruned,
+    verify,
+)
 
-from .check import Check
+from .check import Check, Repair, State, some
 
-__all__ = ["check_clock", "check_lines"]
+__all__ = ["check_clock", "check_contents"]
 
 _CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 _NAMED: Final = 10
 """How many faults of a kind are named one by one."""
-_CLEARED: Final = "opening the store to write moves them to quarantine"
+_LINES: Final = frozenset({"bytes", "missing", "order", "watermark", "tail", "again"})
+_RECORDS: Final = frozenset({"pruned", "holds"})
 
 
-def check_lines(reader: Reader, progress: Callable[[int, int], object] | None) -> Iterator[Check]:
-    """Every line read and its hash computed; what is bad is told by file:line:offset.
+def check_contents(directory: Path, progress: Callable[[int, int], object] | None) -> Iterator[Check]:
+    """Every byte of the segments and records read; what is wrong is told by file:line:offset.
 
-    What is at or below the watermark (the highest seq known to have been on stable storage) was acknowledged: that it
-    is bad or missing is a problem. What is above it may be what a cut left: opening the store to write clears it away.
+    What was acknowledged and is bad or missing is a problem; what an interrupted write, sealing or pruning left, or one
+    under way, is a warning.
     """
-    segments = reader.segments()
-    bad: list[tuple[CorruptLine, int]] = []
-    gaps: list[tuple[int, Line]] = []
-    count = 0
-    last: Line | None = None
-    ends = _running_sizes(segments)
-
-    def note(error: CorruptLine) -> None:
-        if error.missing is None:
-            bad.append((error, last.seq if last else 0))
-
-    for line in reader.lines(on_corrupt=note):
-        if last is not None and line.seq != last.seq + 1:
-            gaps.append((last.seq, line))
-        last = line
-        count += 1
-        if progress is not None and not count % 5000:
-            progress(ends.get(line.segment, 0) + line.offset, sum(segment.size for segment in segments))
-    if last is None:
-        yield Check("segments", "ok" if not bad else "warn", f"{_amount(segments)}, no events")
-        watermark = 0
-    else:
-        text = f"{_amount(segments)}, {count:,} events, seq {last.seq - count + 1 - _missing(gaps)} to {last.seq}"
-        yield Check("segments", "ok", text + ("" if bad or gaps else "; every line's hash is right"))
-        watermark = max(_synced(last), (segments[-1].first_seq or 1) - 1)
-    yield from _losses(gaps, watermark)
-    yield from _bad_bytes(bad, watermark)
-    yield from _unfinished(segments)
+    verification = verify(directory, progress)
+    counts: Counter[tuple[str, bool]] = Counter()
+    found: list[Check] = []
+    for fault in verification:
+        name = "lines" if fault.kind in _LINES else "records" if fault.kind in _RECORDS else "segments"
+        counts[name, fault.note] += 1
+        if counts[name, fault.note] <= _NAMED:
+            text = f"{fault.place}: {fault.reason}"
+            found.append(Check(name, _state(fault.note), text, _advice(directory, fault), _repair(directory, fault)))
+    whole = not any(not note for _, note in counts)
+    yield Check("segments", "ok", _summary(verification) + ("; every line's hash is right" if whole else ""))
+    yield from found
+    for (name, note), count in counts.items():
+        if count > _NAMED:
+            yield Check(name, _state(note), f"{count - _NAMED:,} more bad places", "`stonelog verify` names each")
 
 
-def _amount(segments: list[Segment]) -> str:
-    return "1 segment" if len(segments) == 1 else f"{len(segments)} segments"
+def _state(note: bool) -> State:
+    return "warn" if note else "problem"
 
 
-def _running_sizes(segments: list[Segment]) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    running = 0
-    for segment in segments:
-        sizes[segment.name] = running
-        running += segment.size
-    return sizes
+def _summary(verification: Verification) -> str:
+    amount = "1 segment" if verification.segments == 1 else f"{verification.segments} segments"
+    if not verification.events:
+        return f"{amount}, no events"
+    return f"{amount}, {verification.events:,} events, seq {verification.first_seq} to {verification.last_seq}"
 
 
-def _missing(gaps: list[tuple[int, Line]]) -> int:
-    return sum(line.seq - before - 1 for before, line in gaps)
+def _advice(directory: Path, fault: Fault) -> str:
+    if fault.kind != "holds":
+        return "" if fault.kind in {"manifest", "pruned"} else fault.advice  # the repair says it
+    try:
+        holds = [f"{hold.id} ({hold.first} to {hold.last}: {hold.reason})" for hold in holds_told(directory)]
+    except (StonelogError, OSError):
+        holds = []
+    told = f"the events that are left tell of {some(holds)}" if holds else "no event that is left tells of a hold"
+    return (
+        "nothing is removed while it is so, and it is not repaired by guess; restore it from a copy, or move it away "
+        f"and place the holds again: {told}"
+    )
 
 
-def _synced(line: Line) -> int:
-    found = stamp(line.raw)
-    return found.synced if found else 0
+def _repair(directory: Path, fault: Fault) -> Repair | None:
+    if fault.kind == "pruned":
+        text = "writes it anew from the events that tell of removals, and from nothing else"
+        return Repair("pruned", text, lambda: _write_pruned(directory))
+    if fault.kind == "manifest":
+        text = f"reads the archive and, if it is whole, writes {fault.file} anew"
+        return Repair("manifest", text, lambda: _write_manifest(directory, fault.file), fault.file)
+    if fault.note and fault.kind in {"tail", "again"}:
+        text = "opens the store, which moves what was never acknowledged to quarantine/"
+        return Repair("open", text, lambda: _open(directory))
+    if fault.note and fault.kind == "upkeep" and fault.advice:
+        text = "opens the store, which finishes or undoes what was cut off"
+        return Repair("open", text, lambda: _open(directory))
+    return None
 
 
-def _losses(gaps: list[tuple[int, Line]], watermark: int) -> Iterator[Check]:
-    for before, line in gaps[:_NAMED]:
-        text = f"seq {before + 1} to {line.seq - 1} missing before {line.segment}:{line.offset}"
-        if before < watermark:
-            advice = "restore the file from a copy; what can be read is still served"
-            yield Check("lines", "problem", f"{text}, which had been acknowledged", advice)
-        else:
-            advice = f"copy the file first: {_CLEARED}, with the lines after them"
-            yield Check("lines", "warn", f"{text}, not known to have been acknowledged", advice)
-    if len(gaps) > _NAMED:
-        yield Check("lines", "problem", f"{len(gaps) - _NAMED:,} more gaps, {_missing(gaps):,} events missing in all")
+def _write_pruned(directory: Path) -> str:
+    ranges = rebuild_pruned(directory)
+    told = some([f"seq {first} to {last}" for first, last in ranges]) or "nothing"
+    return f"pruned.json was written anew; by the events, retention removed {told}"
 
 
-def _bad_bytes(bad: list[tuple[CorruptLine, int]], watermark: int) -> Iterator[Check]:
-    for error, before in bad[:_NAMED]:
-        where = f"{error.file}:{error.line}:{error.offset}: {error.length:,} bytes are not a line as the store wrote it"
-        if before < watermark:
-            yield Check("lines", "problem", where, "they rotted or were changed by hand; compare with a copy")
-        else:
-            yield Check("lines", "warn", where, f"as a cut leaves them: {_CLEARED}")
-    if len(bad) > _NAMED:
-        yield Check("lines", "problem", f"{len(bad) - _NAMED:,} more bad places")
+def _write_manifest(directory: Path, file: str) -> str:
+    manifest = rebuild_manifest(directory, file)
+    held = f"{manifest.events:,} events, seq {manifest.first_seq} to {manifest.last_seq}"
+    return f"{file} was written anew from {manifest.file}: {held}"
 
 
-def _unfinished(segments: list[Segment]) -> Iterator[Check]:
-    """Bytes after the last line end of the newest segment."""
-    if not segments or not segments[-1].size:
-        return
-    with segments[-1].path.open("rb") as file:
-        file.seek(max(0, segments[-1].size - 65_536))
-        rest = file.read(65_536).rpartition(b"\n")[2]
-    if rest:
-        text = f"{segments[-1].name} ends in {len(rest):,} bytes without a line end"
-        advice = f"either a write is going on, or a cut left them: then {_CLEARED}"
-        yield Check("lines", "warn", text, advice)
+def _open(directory: Path) -> str:
+    with Store.open(directory) as store:
+        store.upkeep.resume()  # opening does it too, but not for what is left in DIR alone
+        moved, size = store.recovered.quarantined, store.recovered.quarantined_bytes
+    if not moved:
+        return "the store was opened; what was cut off is finished or undone"
+    return f"the store was opened; {size:,} bytes are in quarantine/ now: {some(moved)}"
 
 
 def check_clock(reader: Reader, now: datetime) -> Iterator[Check]:

@@ -11,22 +11,25 @@ from typing import Final
 from stonelog.filestore import StonelogError, StoreSettings, load_section
 from stonelog.indexer import Index
 
-from .check import Check, State, some
+from .check import Check, Repair, State, some
 
 __all__ = ["check_index", "check_lock", "check_modes", "check_quarantine", "check_settings", "processes_writing"]
 
 _FOLDERS: Final = ("events", "index", "quarantine")
+_FILES: Final = ("lock", "index.lock", "upkeep.lock", "holds.json", "pruned.json", "reserve", "stonelog.toml")
+_REINDEX: Final = "`stonelog reindex` builds it anew; queries read the files meanwhile"
 _FAR_BEHIND: Final = 64 << 20
 
 
 def check_modes(directory: Path) -> Iterator[Check]:
     """Who can read and write the store: DIR and its folders should be 0700, their files 0600."""
-    places = [directory, *(directory / name for name in ("lock", "stonelog.toml"))]
+    places = [directory, *(directory / name for name in _FILES)]
     for folder in _FOLDERS:
         if (directory / folder).is_dir():
-            places += [directory / folder, *sorted((directory / folder).iterdir())]
+            places += [directory / folder, *_entries(directory / folder)]
     open_to_write: list[str] = []
     open_to_read: list[str] = []
+    wrong: list[Path] = []
     for place in places:
         try:
             mode = place.lstat().st_mode
@@ -36,15 +39,36 @@ def check_modes(directory: Path) -> Iterator[Check]:
             open_to_write.append(f"{_name(directory, place)} (a symbolic link)")
         elif mode & 0o022:
             open_to_write.append(f"{_name(directory, place)} ({stat.S_IMODE(mode):04o})")
+            wrong.append(place)
         elif mode & 0o055:
             open_to_read.append(f"{_name(directory, place)} ({stat.S_IMODE(mode):04o})")
+            wrong.append(place)
     fix = "chmod 700 the directories and 600 the files"
+    text = "makes the directories 0700 and the files 0600"
+    mend = Repair("modes", text, lambda: _close_to_others(wrong)) if wrong else None
     if open_to_write:
-        yield Check("directory", "problem", f"others can change {some(open_to_write)} in {directory}", fix)
+        yield Check("directory", "problem", f"others can change {some(open_to_write)} in {directory}", fix, mend)
     if open_to_read:
-        yield Check("directory", "warn", f"others can read {some(open_to_read)} in {directory}", fix)
+        yield Check("directory", "warn", f"others can read {some(open_to_read)} in {directory}", fix, mend)
     if not open_to_write and not open_to_read:
         yield Check("directory", "ok", f"{directory} is for its owner alone")
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []  # told where it is read
+
+
+def _close_to_others(places: list[Path]) -> str:
+    for place in places:
+        fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # not what a link leads to
+        try:
+            os.fchmod(fd, 0o700 if stat.S_ISDIR(os.fstat(fd).st_mode) else 0o600)
+        finally:
+            os.close(fd)
+    return f"{len(places)} {'place is' if len(places) == 1 else 'places are'} for the owner alone now"
 
 
 def _name(directory: Path, place: Path) -> str:
@@ -112,9 +136,7 @@ def check_index(directory: Path) -> Iterator[Check]:
         with Index.open(directory) as index:
             status = index.status()
     except StonelogError as error:
-        yield Check(
-            "index", "problem", str(error), "`stonelog reindex` builds it anew; queries read the files meanwhile"
-        )
+        yield Check("index", "problem", str(error), _REINDEX, _rebuilding(directory))
         return
     if status.state == "ok":
         yield Check("index", "ok", f"covers everything, seq {status.indexed_seq}")
@@ -125,9 +147,16 @@ def check_index(directory: Path) -> Iterator[Check]:
         text = f"covers seq {status.indexed_seq} of {status.last_seq}; queries read {status.behind_bytes:,} bytes more"
         yield Check("index", "ok" if status.behind_bytes < _FAR_BEHIND else "warn", text)
     else:
-        yield Check(
-            "index", "problem", status.state, "`stonelog reindex` builds it anew; queries read the files meanwhile"
-        )
+        yield Check("index", "problem", status.state, _REINDEX, _rebuilding(directory))
+
+
+def _rebuilding(directory: Path) -> Repair:
+    return Repair("index", "throws the index away and builds it anew from the files", lambda: _rebuild(directory))
+
+
+def _rebuild(directory: Path) -> str:
+    with Index.open(directory) as index:
+        return f"the index was built anew, to seq {index.rebuild()}"
 
 
 def check_quarantine(directory: Path) -> Iterator[Check]:

@@ -26,6 +26,7 @@ NAMES = [
     "hold",
     "reindex",
     "serve",
+    "verify",
     "doctor",
     "config",
     "demo",

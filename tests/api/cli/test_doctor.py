@@ -119,8 +119,10 @@ def test_F42_rot_of_an_acknowledged_line_is_a_problem(indexed):
     name, _ = _damage(indexed, b"wrong password", b"wrong passw0rd")
     offset = segment(indexed).read_bytes().index(b'{"seq":2,')
     told = texts(indexed, "lines")
-    assert any(text.startswith(f"problem: {name}:2:{offset}: ") for text in told)
-    assert any(text.startswith("problem: seq 2 to 2 missing") and "had been acknowledged" in text for text in told)
+    assert len(told) == 1
+    assert told[0].startswith(f"problem: {name}:2:{offset}: ")
+    assert "seq 2 is missing" in told[0]
+    assert "restore the file from a copy" in told[0]
 
 
 def test_F44_a_line_that_was_cut_out_is_a_problem(indexed):
@@ -129,7 +131,8 @@ def test_F44_a_line_that_was_cut_out_is_a_problem(indexed):
         store.append(category="api", action="read")
     _damage(indexed, segment(indexed).read_bytes().split(b"\n")[1] + b"\n")
     (told,) = texts(indexed, "lines")
-    assert told.startswith("problem: seq 2 to 2 missing before ")
+    assert told.startswith("problem: ")
+    assert "seq 2 missing before this line" in told
 
 
 def test_F42_rot_that_looks_like_a_cut_is_a_warning_to_copy_first(indexed):
@@ -224,8 +227,8 @@ def test_progress_is_told_on_the_way(tmp_path):
         store.append_many([{"category": "api", "action": "read"}] * 12_000)
     told = []
     examine(tmp_path / "s", progress=lambda done, total: told.append((done, total)))
-    assert len(told) == 2
-    assert all(0 < done < total for done, total in told)
+    assert len(told) > 2
+    assert all(0 < done <= total for done, total in told)
 
 
 def test_several_days_are_one_order(tmp_path):

@@ -91,10 +91,30 @@ def test_doctor_ends_with_2_if_there_is_a_problem(run, store):
 
 
 def test_doctor_for_machines(run, store):
-    """`-o json` is {"ok", "checks": [{"name", "state", "text", "advice"}]}."""
+    """`-o json` is {"ok", "checks": [{"name", "state", "text", "advice", "repair"}]}, with --fix also "repairs"."""
     document = json.loads(run("doctor", "-o", "json", "--dir", store).stdout)
     assert document["ok"] is True
-    assert set(document["checks"][0]) == {"name", "state", "text", "advice"}
+    assert set(document["checks"][0]) == {"name", "state", "text", "advice", "repair"}
+    assert "repairs" not in document
+    (store / "events").chmod(0o755)
+    document = json.loads(run("doctor", "--fix", "-o", "json", "--dir", store).stdout)
+    assert [(each["kind"], each["ok"]) for each in document["repairs"]] == [("modes", True)]
+    assert document["checks"][0]["state"] == "ok"
+
+
+def test_doctor_says_what_it_did_and_looks_again(run, store):
+    """With --fix: the checks as they were, a line for each repair, the checks as they are then, and their status."""
+    (store / "events").chmod(0o777)
+    before = run("doctor", "--dir", store)
+    assert before.exit_code == 2
+    assert "--fix makes the directories 0700" in before.stdout
+    ended = run("doctor", "--fix", "--dir", store)
+    assert ended.exit_code == 0
+    states = [
+        line.split()[0] for line in ended.stdout.splitlines() if " directory: " in line or "owner alone now" in line
+    ]
+    assert states == ["problem", "done", "ok"]
+    assert "nothing to repair" in run("doctor", "--fix", "--dir", store).stdout
 
 
 def test_doctor_of_nothing_is_a_problem(run, tmp_path):
