@@ -18,6 +18,7 @@ __all__ = [
     "allocated",
     "close",
     "create",
+    "forget_cached",
     "free",
     "fsync",
     "fsync_directory",
@@ -89,8 +90,9 @@ def open_lock(path: Path) -> int:
 
 
 def close(fd: int) -> None:
-    """The descriptor is closed."""
-    os.close(fd)
+    """The descriptor is closed. What closing complains of is no news: what must be on disk was synced before."""
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 def lock(fd: int) -> bool:
@@ -231,6 +233,12 @@ def fsync(fd: int) -> None:
         fcntl.fcntl(fd, _FULL_SYNC)
     else:
         os.fsync(fd)
+
+
+def forget_cached(fd: int) -> None:
+    """What is read of the file next comes from the disk, where the system can be told so (not on macOS)."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def fsync_directory(path: Path) -> None:

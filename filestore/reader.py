@@ -30,7 +30,7 @@ _POLL_SECONDS: Final = 0.025
 _SETTLE_SECONDS: Final = 1.0
 _SETTLE_PAUSE: Final = 0.0005
 _ITS_FAULT: Final = frozenset(
-    {errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EINVAL, errno.ENXIO, errno.EIO}
+    {errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EINVAL, errno.ENXIO}
 )
 """What opening a file says that is not there, may not be read, or is none of ours; the others can be read."""
 _NOTHING_TO_SYNC: Final = frozenset({errno.EROFS, errno.EINVAL, errno.ENOTSUP})
@@ -124,7 +124,7 @@ class Reader:
         does not let us read.
         """
         with _told(self._layout):
-            yield from self._lines(after, durable, start, on_corrupt)
+            yield from self._lines(max(after, 0), durable, start, on_corrupt)
 
     def _lines(
         self, after: int, durable: bool, start: tuple[str, int] | None, on_corrupt: Callable[[CorruptLine], None]
@@ -319,6 +319,8 @@ class Reader:
                     hint="what may not be on stable storage is not given out; look at the disk",
                 ) from error
             log.debug("%s: cannot be synced by a reader: %s", plain.file, error)
+            # A file system that went read-only after an error may still show from the cache what it never wrote.
+            files.forget_cached(plain.fd)
 
     def _end(self, stored: PlainFile | SealedFile, name: SegmentName, *, durable: bool, newest: bool) -> int:
         """How far the segment is read; with `durable` that is on stable storage, as all of a sealed one is."""

@@ -21,7 +21,8 @@ from .settings import StoreSettings
 
 __all__ = ["NO_ROOM", "REOPEN", "ActiveSegment"]
 
-NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
+"""Where a new file cannot be made for want of space, inodes or descriptors, the open one takes the events."""
 
 REOPEN: Final = "look at the disk, then open the store again: opening tells what is really there"
 

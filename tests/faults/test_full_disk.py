@@ -70,7 +70,8 @@ def test_F29_a_store_on_a_full_disk_can_be_opened_and_read(tmp_path: Path) -> No
         with pytest.raises(DiskFull):
             Store.open(directory)
         assert path.read_bytes() == torn
-        assert [event.seq for event in Reader(directory).read()] == [1]
+        told = [event for event in Reader(directory).read() if not event.action.startswith("store_")]
+        assert [event.seq for event in told] == [1]
         ballast.unlink()
         check(directory, {receipt.seq: receipt.id})
         kept = [each for each in (directory / "quarantine").iterdir() if each.suffix != ".json"]
@@ -80,26 +81,23 @@ def test_F29_a_store_on_a_full_disk_can_be_opened_and_read(tmp_path: Path) -> No
 def test_F31_without_a_name_for_the_next_segment_nothing_is_half_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the inodes of an ext4 used up a roll is DiskFull and leaves nothing; with one free again it goes on."""
+    """With the inodes of an ext4 used up the open segment takes the events; with some free again a new one begins."""
     monkeypatch.setenv("STONELOG_STORE_SEGMENT_BYTES", "800")
     with loop_disk(tmp_path, "ext4", megabytes=8, make=("-N", "16")) as disk:
         directory = disk.place / "data"
         acks: dict[int, str] = {}
         with Store.open(directory) as store:
+            first = store.append(EVENT)
+            acks[first.seq] = first.id
             used = []
             with pytest.raises(OSError, match="No space"):
                 for number in range(100):
                     used.append(disk.place / str(number))
                     os.close(os.open(used[-1], os.O_CREAT))
-            refused = 0
             for _ in range(6):
-                try:
-                    receipt = store.append(EVENT, message="x" * 100)
-                    acks[receipt.seq] = receipt.id
-                except DiskFull:
-                    refused += 1
-            assert refused
-            assert len(Reader(directory).segments()) <= 1
+                receipt = store.append(EVENT, message="x" * 100)
+                acks[receipt.seq] = receipt.id
+            assert len(Reader(directory).segments()) == 1
             assert [event.seq for event in store.read()] == sorted(acks)
             for each in used[:3]:
                 each.unlink(missing_ok=True)
@@ -153,7 +151,6 @@ def test_F32_space_that_is_missing_behind_the_file_system_is_no_acknowledgement(
         check(directory, acks)
 
 
-@pytest.mark.xfail(reason="a reader cannot tell that a sync failed: its own says that all is well, or EROFS")
 def test_F32_a_reader_is_not_given_what_a_failed_sync_lost(tmp_path: Path) -> None:
     """An event that was refused because its sync failed is not read as one on stable storage."""
     with (

@@ -189,7 +189,6 @@ def test_F24_children_of_a_threaded_parent_open_their_own(directory: Path, metho
     check(directory, {})
 
 
-@pytest.mark.xfail(reason="the reader lets the lock go by closing it, which a forked child has open too")
 def test_F24_a_fork_while_a_reader_looks_does_not_keep_the_lock(directory: Path) -> None:
     """A child forked at the moment when a thread reads the settled size leaves the store's lock to others."""
     out = run(
@@ -215,7 +214,6 @@ def test_F24_a_fork_while_a_reader_looks_does_not_keep_the_lock(directory: Path)
     assert out == "2\n"
 
 
-@pytest.mark.xfail(reason="follow waits on a condition that a thread of the parent held at the fork")
 def test_F24_following_in_a_forked_child_is_refused_or_works(directory: Path) -> None:
     """`follow` of a store that was opened before a fork does not wait for a thread that the child does not have."""
     out = run(

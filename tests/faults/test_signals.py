@@ -92,7 +92,6 @@ def test_F22_a_program_that_ends_without_closing_leaves_no_event_in_the_queue(di
     check(directory, {})
 
 
-@pytest.mark.xfail(reason="closing runs a finalizer, which runs once only: the queue is lost if it is interrupted")
 def test_F22_closing_that_is_interrupted_can_be_done_again(directory: Path) -> None:
     """Ctrl-C while `close` waits for the disk: closing again, or the end of the program, still writes the queue."""
     run(
@@ -143,9 +142,6 @@ def test_F28_F30_a_file_size_limit_at_every_byte_of_a_line(directory: Path) -> N
     check(directory, {})
 
 
-@pytest.mark.xfail(
-    strict=False, reason="the count is told when the queue is empty, and at closing its end stands in it"
-)
 def test_F38_what_was_dropped_while_the_disk_was_slow_is_told_though_the_store_is_closing(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

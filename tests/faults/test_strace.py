@@ -123,21 +123,16 @@ def test_F32_a_process_beside_one_whose_sync_fails_goes_on(directory: Path) -> N
 
 SMALL = {"STONELOG_STORE_SEGMENT_BYTES": "300"}
 
-NOTE_COMES_LATE = pytest.mark.xfail(
-    strict=False, reason="the note of the newest segment is written after the segment has its name"
-)
-
 KILLED_AT = [
     *(pytest.param("write", nth) for nth in range(1, 5)),
     *(pytest.param("fdatasync", nth) for nth in range(1, 5)),
-    *(pytest.param("fsync", nth, marks=NOTE_COMES_LATE) for nth in range(1, 5)),
-    *(pytest.param("pwrite64", nth, marks=NOTE_COMES_LATE) for nth in range(1, 3)),
-    *(pytest.param("openat", nth, marks=NOTE_COMES_LATE) for nth in range(1, 5)),
+    *(pytest.param("fsync", nth) for nth in range(1, 5)),
+    *(pytest.param("pwrite64", nth) for nth in range(1, 3)),
+    *(pytest.param("openat", nth) for nth in range(1, 5)),
     *(pytest.param("flock", nth) for nth in range(1, 9)),
 ]
 
 
-@NOTE_COMES_LATE
 @pytest.mark.parametrize(
     "then", ["inject=pwrite64:signal=KILL:when=1", "inject=fsync:error=EIO:when=2"], ids=["killed", "directory"]
 )
