@@ -47,7 +47,7 @@ class Reading:
             if not whole and at + len(data) < end:
                 whole = len(data)  # no line is that long: bad bytes, taken as they come
             if not whole:
-                if not newest:
+                if not newest or self._stored.holes:
                     self._bad(at, end - at, "no line end")
                 return
             for item in items(data[:whole], at):

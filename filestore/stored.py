@@ -37,6 +37,8 @@ class Stored(Protocol):
     """The name of the file on disk."""
     size: int
     """The plain bytes, as they were when it was opened."""
+    holes: bool
+    """Whether pages could not be read, for which NULs were given."""
 
     def read_at(self, offset: int, length: int) -> bytes: ...
 
@@ -60,6 +62,7 @@ class PlainFile:
 
     def __init__(self, layout: Layout, name: SegmentName) -> None:
         self.file = name.file
+        self.holes = False
         self.fd = files.open_read(layout.segment(name))
         self.size = files.size(self.fd)
 
@@ -97,7 +100,7 @@ class PlainFile:
             try:
                 data = files.read_at(self.fd, offset, piece)
             except OSError:
-                data = bytes(piece)
+                data, self.holes = bytes(piece), True
             found += data.ljust(piece, b"\0")
             offset += piece
         return bytes(found)
@@ -109,6 +112,7 @@ class SealedFile:
     def __init__(self, layout: Layout, name: SegmentName, codec: Codec, manifest: Manifest | None = None) -> None:
         self.file = name.archive(codec)
         self.codec = codec
+        self.holes = False
         self.fd = files.open_read(layout.archive(name, codec))
         try:
             self.manifest = manifest or load_manifest(layout, name)

@@ -83,6 +83,7 @@ def test_F31_without_a_name_for_the_next_segment_nothing_is_half_done(
 ) -> None:
     """With the inodes of an ext4 used up the open segment takes the events; with some free again a new one begins."""
     monkeypatch.setenv("STONELOG_STORE_SEGMENT_BYTES", "800")
+    monkeypatch.setenv("STONELOG_STORE_RESERVE_BYTES", "0")
     with loop_disk(tmp_path, "ext4", megabytes=8, make=("-N", "16")) as disk:
         directory = disk.place / "data"
         acks: dict[int, str] = {}
