@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,43 +9,14 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from powercut import Disk, Killed, State
-from stonelog.filestore import StonelogError, Store
-
-files = importlib.import_module("stonelog.filestore.files")
-
-Scenario = Callable[[Disk, Path], None]
+from crashlab import Scenario, add, broken, finds, killed, record, reopen, sample
+from powercut import Disk, State
+from stonelog.filestore import Store
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder in memory where there is one: thousands of stores are opened."""
-    memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def on(disk: Disk) -> Iterator[None]:
-    """filestore works on the disk."""
-    real = files.os
-    files.os = disk
-    try:
-        yield
-    finally:
-        files.os = real
-
-
-def add(disk: Disk, store: Store, *messages: str) -> None:
-    """The messages are appended in one piece and acknowledged."""
-    disk.submitted.extend(messages)
-    receipts = store.append_many([{"category": "api", "action": "x", "message": message} for message in messages])
-    disk.acknowledged.extend((receipt.seq, message) for receipt, message in zip(receipts, messages, strict=True))
-
-
-def append(disk: Disk, directory: Path) -> None:
+def append(disk: Disk, directory: Path) -> Iterator[None]:
     """A new store, some appends and groups, closed and opened again."""
+    yield
     with Store.open(directory) as store:
         add(disk, store, "a")
         add(disk, store, "b", "c", "d" * 400)
@@ -58,9 +25,10 @@ def append(disk: Disk, directory: Path) -> None:
         add(disk, store, "f", "g")
 
 
-def roll(disk: Disk, directory: Path) -> None:
+def roll(disk: Disk, directory: Path) -> Iterator[None]:
     """Midnight passes, and segments grow full."""
     (directory / "stonelog.toml").write_text("[store]\nsegment_bytes = 600\n")
+    yield
     with freeze_time("2026-11-23T23:59:59Z") as clock, Store.open(directory) as store:
         add(disk, store, "a", "b")
         clock.tick(timedelta(seconds=2))
@@ -71,8 +39,9 @@ def roll(disk: Disk, directory: Path) -> None:
         add(disk, store, "h")
 
 
-def append_across_midnight(disk: Disk, directory: Path) -> None:
+def append_across_midnight(disk: Disk, directory: Path) -> Iterator[None]:
     """One event before midnight, handed to the system only, and one after by another writer."""
+    yield
     with freeze_time("2026-11-23T23:59:59Z") as clock, Store.open(directory, durability="os") as lax:
         disk.submitted.append("a")
         lax.append(category="api", action="x", message="a")
@@ -81,8 +50,9 @@ def append_across_midnight(disk: Disk, directory: Path) -> None:
             add(disk, store, "b")
 
 
-def failed_sync(disk: Disk, directory: Path) -> None:
+def failed_sync(disk: Disk, directory: Path) -> Iterator[None]:
     """A sync fails in the middle; what it was to make durable is lost from the file though it can still be read."""
+    yield
     with Store.open(directory) as store:
         add(disk, store, "a")
         disk.fail_at = ("fdatasync", 1)
@@ -95,57 +65,9 @@ def failed_sync(disk: Disk, directory: Path) -> None:
 SCENARIOS = [append, roll, failed_sync]
 
 
-def record(place: Path, scenario: Scenario, **more: object) -> Disk:
-    """The disk after the scenario, with every state that a cut may have left."""
-    work = place / "work"
-    work.mkdir()
-    disk = Disk(work, **more)  # type: ignore[arg-type]
-    directory = work / "store"
-    with on(disk):
-        directory.mkdir(mode=0o700)
-        disk._top = disk._read(work)
-        scenario(disk, directory)
-    disk.finish()
-    shutil.rmtree(work)
-    return disk
-
-
-def reopen(state: State, place: Path) -> Disk:
-    """The disk while a store is opened on the state, and one event appended."""
-    work = place / "work"
-    state.write_to(work)
-    disk = Disk(work)
-    disk.acknowledged, disk.submitted = list(state.acknowledged), list(state.submitted)
-    with on(disk), Store.open(work / "store") as store:
-        add(disk, store, "after")
-    disk.finish()
-    shutil.rmtree(work)
-    return disk
-
-
-def restart(disk: Disk, directory: Path) -> None:
-    """A new process opens the store and appends."""
-    with Store.open(directory) as store:
-        add(disk, store, "after")
-
-
-def killed(place: Path, scenario: Scenario, at: int, then: Scenario = restart) -> Disk:
-    """The disk after a kill at an operation of the scenario, a restart and a cut: the page cache survives the first,
-    not the second."""
-    work = place / "work"
-    directory = work / "store"
-    directory.mkdir(parents=True, mode=0o700)
-    disk = Disk(work, watch=False)
-    with on(disk):
-        disk.kill_at = at
-        with contextlib.suppress(StonelogError, Killed, OSError):
-            scenario(disk, directory)
-        disk.revive()
-        disk.watch = True
-        then(disk, directory)
-    disk.finish()
-    shutil.rmtree(work)
-    return disk
+def segments(tree: dict[str, bytes | None]) -> dict[str, bytes | None]:
+    """The plain segments of a tree, by their names."""
+    return {name.rpartition("/")[2]: content for name, content in tree.items() if name.endswith(".jsonl")}
 
 
 def check(state: State, root: Path) -> None:
@@ -165,25 +87,32 @@ def check(state: State, root: Path) -> None:
         assert not store.recovered, "the second opening found something to do again"
 
 
-def broken(disk: Disk, place: Path) -> list[str]:
-    """What goes wrong in which states."""
-    wrong = []
-    for state in disk.states.values():
-        try:
-            check(state, place / "cut")
-        except (AssertionError, StonelogError) as error:
-            wrong.append(f"{state.where}: {error}")
-    return wrong
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_F01_F08_every_state_after_a_cut_keeps_the_promises(place: Path, scenario: Scenario) -> None:
     """After a power cut at any operation, in any state it may leave, the store opens and keeps every promise."""
     disk = record(place, scenario)
-    wrong = broken(disk, place)
+    wrong = broken(sample(disk.states.values(), 300), place, check)
     print(f"{scenario.__name__}: {disk.operations} operations, {disk.tried} states, {len(disk.states)} different")
     assert not wrong, f"{len(wrong)} of {len(disk.states)} states: " + "\n".join(wrong[:5])
     assert len(disk.states) > 100
+
+
+@pytest.mark.parametrize(
+    ("fault", "shown"),
+    [
+        ("F04", lambda tree: any(content and content.endswith(b"\0") for content in segments(tree).values())),
+        ("F06", lambda tree: "store/events" in tree and not segments(tree)),
+        ("F14", lambda tree: (note := tree.get("store/lock")) and note.strip(b"\0 ").decode() not in segments(tree)),
+    ],
+)
+def test_F04_F06_F14_the_states_of_these_faults_are_among_those_tried(
+    place: Path, fault: str, shown: Callable[[dict[str, bytes | None]], object]
+) -> None:
+    """Data that is all zeros, a new file's name that is lost, one file's change kept and another's lost: all judged."""
+    found = [state for state in record(place, roll).states.values() if shown(dict(state.tree))]
+    assert found, fault
+    wrong = broken(sample(found, 60), place, check)
+    assert not wrong, f"{fault}: {len(wrong)} of {len(found)} states: " + "\n".join(wrong[:5])
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -194,9 +123,9 @@ def test_F12_a_cut_during_recovery_is_recovered_too(place: Path, scenario: Scena
     torn = torn[:: max(25, len(torn) // 12)]
     tried, wrong = 0, []
     for state in torn:
-        disk = reopen(state, place)
-        tried += len(disk.states)
-        wrong += broken(disk, place)
+        again = sample(reopen(state, place).states.values(), 40)
+        tried += len(again)
+        wrong += broken(again, place, check)
     print(f"{scenario.__name__}: {tried} states after {len(torn)} first cuts")
     assert not wrong, f"{len(wrong)} of {tried} states: " + "\n".join(wrong[:5])
     assert tried > 100
@@ -208,9 +137,9 @@ def test_F13_kill_restart_append_then_cut(place: Path, scenario: Scenario) -> No
     operations = record(place, scenario).operations
     tried, wrong = 0, []
     for at in range(2, operations, max(2, operations // 8)):
-        disk = killed(place, scenario, at)
-        tried += len(disk.states)
-        wrong += broken(disk, place)
+        states = sample(killed(place, scenario, at).states.values(), 60)
+        tried += len(states)
+        wrong += broken(states, place, check)
     print(f"{scenario.__name__}: {tried} states after kills at some of {operations} operations")
     assert not wrong, f"{len(wrong)} of {tried} states: " + "\n".join(wrong[:5])
     assert tried > 100
@@ -229,11 +158,11 @@ PLANTED: dict[str, Callable[[str, str], bool]] = {
 def test_F17_a_planted_bug_is_found(place: Path, bug: str) -> None:
     """The laboratory is worth something: a store with a known bug does not pass it."""
 
-    def faulty(disk: Disk, directory: Path) -> None:
+    def faulty(disk: Disk, directory: Path) -> Iterator[None]:
         disk.skip = PLANTED[bug]
-        append_across_midnight(disk, directory)
+        yield from append_across_midnight(disk, directory)
 
-    assert broken(record(place, faulty), place), bug
+    assert finds(record(place, faulty).states.values(), place, check), bug
 
 
 def test_F17_recovery_that_does_not_sync_is_found(place: Path) -> None:
@@ -246,4 +175,5 @@ def test_F17_recovery_that_does_not_sync_is_found(place: Path) -> None:
             add(disk, store, "after")
 
     operations = record(place, append).operations
-    assert any(broken(killed(place, append, at, careless), place) for at in range(2, operations))
+    kills = (killed(place, append, at, careless) for at in range(operations - 1, 1, -1))
+    assert any(finds(sample(disk.states.values(), 80), place, check) for disk in kills)

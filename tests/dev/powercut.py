@@ -20,7 +20,6 @@ import random
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -141,6 +140,7 @@ class State:
     tree: tuple[tuple[str, bytes | None], ...]
     acknowledged: tuple[Any, ...]
     submitted: tuple[Any, ...]
+    claims: frozenset[Any]
     where: str
 
     def write_to(self, root: Path) -> None:
@@ -163,15 +163,21 @@ class Disk:
         self.watch = watch
         """Whether states are collected."""
         self.operations = 0
+        self.begun = 0
+        """How many operations there were before states were collected."""
         self.kill_at: int | None = None
-        self.states: dict[bytes, State] = {}
+        self.states: dict[tuple[tuple[str, bytes | None], ...], State] = {}
         self.tried = 0
         self.acknowledged: list[Any] = []
         self.submitted: list[Any] = []
+        self.claims: set[Any] = set()
+        """What else a scenario was promised so far; it takes back what it is about to undo."""
         self.fail_at: tuple[str, int] | None = None
         """A call and how often it still fails with EIO: what it was to sync stays in the cache and is never written."""
         self.skip: Callable[[str, str], bool] = lambda call, name: False
         """Tells of a call whether it is left out, as a planted bug would."""
+        self.dull: frozenset[str] = frozenset()
+        """Names of files of which no torn states are tried, because what stands in them does not matter."""
         self._random = random.Random(seed)
         self._fds: dict[int, Node] = {}
         self._names: dict[int, str] = {}
@@ -207,7 +213,10 @@ class Disk:
     def pwrite(self, fd: int, data: bytes, offset: int) -> int:
         self._before("pwrite", self._names[fd])
         written = os.pwrite(fd, data, offset)
-        self._file(fd).pending.append(Write(offset, bytes(data[:written])))
+        file = self._file(fd)
+        file.pending.append(Write(offset, bytes(data[:written])))
+        if Path(self._names[fd]).name in self.dull:
+            file.sync()
         return written
 
     def ftruncate(self, fd: int, length: int) -> None:
@@ -252,6 +261,14 @@ class Disk:
         folder, name = self._locate(path)
         folder.pending.append((name, None, folder.now()[name]))
 
+    def load(self) -> None:
+        """What stands under the root now is on stable storage."""
+        self._top = self._read(self.root)
+
+    def begin(self) -> None:
+        """States are collected from here on."""
+        self.watch, self.begun = True, self.operations
+
     def revive(self) -> None:
         """A new process may work on the files as the killed one left them."""
         self.kill_at = None
@@ -272,9 +289,8 @@ class Disk:
 
     def _note(self, tree: tuple[tuple[str, bytes | None], ...], where: str) -> None:
         self.tried += 1
-        key = sha256(repr(tree).encode()).digest()
         # The same tree later: more is acknowledged by then, so that the later one asks more of it.
-        self.states[key] = State(tree, tuple(self.acknowledged), tuple(self.submitted), where)
+        self.states[tree] = State(tree, tuple(self.acknowledged), tuple(self.submitted), frozenset(self.claims), where)
 
     def _cuts(self) -> Iterator[tuple[tuple[str, bytes | None], ...]]:
         nodes = list(self._nodes(self._top))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stonelog.filestore import Reader, Store, files
+from stonelog.filestore import InvalidEvent, Reader, Store, files
 
 EVENT = {"category": "api", "action": "read"}
 
@@ -117,3 +117,21 @@ def test_F32_lines_of_another_process_behind_ours_move_too(directory: Path, fail
         messages = {event.seq: event.message for event in Reader(directory).read()}
         assert [messages[seq] for seq in (1, 2, 3, 5)] == ["1", "2", "3", "5"]
         assert sorted(messages) == list(range(1, len(messages) + 1))
+
+
+def test_F51_one_id_is_one_event_in_every_answer(store: Store, failing: list[int]) -> None:
+    """The store gives each id itself, so that a repeated call is another event; a line that stands in two segments
+    after a failed sync, with its id and `seq`, is given once."""
+    with pytest.raises(InvalidEvent, match="it is given by the store"):
+        store.append(EVENT, id="01a2086c-cc46-7eea-936d-a99b865c021c")
+    first, second = store.append(EVENT), store.append(EVENT)
+    assert first.id != second.id
+    failing.append(1)
+    again = store.append(EVENT)
+    lines = b"".join(path.read_bytes() for path in sorted(Path(again.file).parent.glob("*.jsonl")))
+    assert lines.count(again.id.encode()) == 2
+    found = [event.id for event in store.read()]
+    assert found.count(again.id) == 1
+    assert len(found) == len(set(found))
+    with Store.open(store.directory) as other:
+        assert [event.id for event in other.read()].count(again.id) == 1

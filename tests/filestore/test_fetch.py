@@ -1,0 +1,99 @@
+"""Single lines by their place, sealed or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sealed import by_ten, events, seal
+from segments import lay, line
+from stonelog.filestore import Codec, Reader
+from stonelog.filestore import stored as storing
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_a_place_means_the_same_before_and_after_sealing(directory: Path, codec: Codec) -> None:
+    """Places kept from the plain file give the same bytes from the archive, with a fetcher that was open already and
+    with a new one."""
+    by_ten(directory, 3)
+    reader = Reader(directory)
+    places = list(reader.lines())
+    with reader.fetcher() as early:
+        assert all(early(each.segment, each.offset, len(each.raw)) == each.raw for each in places[:15])
+        seal(directory, 20, 21, codec=codec)
+        with reader.fetcher() as late:
+            for fetch in (early, late):
+                assert all(fetch(each.segment, each.offset, len(each.raw)) == each.raw for each in places)
+    assert list(Reader(directory).lines()) == places
+
+
+def test_more_segments_than_are_kept_open(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places in any order, over more sealed segments than descriptors are held."""
+    monkeypatch.setattr("stonelog.filestore.fetch._OPEN_SEGMENTS", 2)
+    by_ten(directory, 6)
+    seal(directory, 20, 21, 22, 23, 24)
+    places = list(Reader(directory).lines())
+    with Reader(directory).fetcher() as fetch:
+        for each in places[::7] + places[::-3]:
+            assert fetch(each.segment, each.offset, len(each.raw)) == each.raw
+
+
+@pytest.mark.parametrize(
+    "name", ["../2026-11-20.jsonl", "2026-11-20.jsonl.gz", "/etc/passwd", "2026-11-20", "", "2026-02-30.jsonl", "x\0"]
+)
+def test_S10_a_name_that_is_not_ours_is_refused(directory: Path, name: str) -> None:
+    """Whatever a damaged index says, only segments are opened."""
+    by_ten(directory, 1)
+    with Reader(directory).fetcher() as fetch, pytest.raises(ValueError, match="not the name of a segment"):
+        fetch(name, 0, 10)
+
+
+def test_F43_what_cannot_be_unpacked_is_no_bytes(directory: Path) -> None:
+    """A damaged frame gives nothing, a place beyond the end nothing; a removed segment is an OSError."""
+    by_ten(directory, 3)
+    reader = Reader(directory)
+    place = next(iter(reader.lines()))
+    seal(directory, 20, 21)
+    path = events(directory, 20, ".jsonl.gz")
+    path.write_bytes(path.read_bytes()[:-20])
+    events(directory, 21, ".jsonl.gz").unlink()
+    with reader.fetcher() as fetch:
+        assert fetch(place.segment, place.offset, 100) == b""
+        assert fetch("2026-11-22.jsonl", 10**9, 100) == b""
+        with pytest.raises(FileNotFoundError):
+            fetch("2026-11-21.jsonl", 0, 10)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_one_event_of_a_large_sealed_segment_unpacks_one_frame(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec
+) -> None:
+    """By `seq` and by place, for the first, the last and any event of a frame, of more than twenty frames."""
+    monkeypatch.setattr("stonelog.filestore.frames.FRAME", 4096)
+    lay(directory, d23=b"".join(line(seq, seq - 1, "x" * 80) for seq in range(1, 501)), d24=line(501, 500))
+    places = list(Reader(directory).lines())
+    manifest = seal(directory, 23, codec=codec)[0]
+    assert len(manifest.frames) >= 20
+    count = [0]
+    real = storing.decompress
+
+    def counted(*given: object) -> bytes:
+        count[0] += 1
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(storing, "decompress", counted)
+    firsts = [frame.first_seq for frame in manifest.frames]
+    for seq in {1, 250, 500, *firsts, *(first - 1 for first in firsts[1:])}:
+        count[0] = 0
+        found = Reader(directory).get(seq)
+        assert found is not None
+        assert (found, count[0]) == (places[seq - 1], 1)
+        count[0] = 0
+        with Reader(directory).fetcher() as fetch:
+            assert fetch(found.segment, found.offset, len(found.raw)) == found.raw
+        assert count[0] == 1
+    count[0] = 0
+    assert Reader(directory).last_seq == 501
+    assert len(Reader(directory).segments()) == 2
+    assert count[0] == 0
