@@ -19,7 +19,7 @@ LONGEST_REASON: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One hold on the segments of the days from `first` to `last`, both in (UTC, the days of their names)."""
+    """One hold on what was written on the days from `first` to `last`, both in (UTC)."""
 
     id: str
     first: date
@@ -27,9 +27,9 @@ class Hold:
     reason: str
     placed_at: str
 
-    def covers(self, day: date) -> bool:
-        """Whether the day's segments are held."""
-        return self.first <= day <= self.last
+    def covers(self, first: date, last: date) -> bool:
+        """Whether one of these days is held."""
+        return self.first <= last and first <= self.last
 
 
 def read_holds(layout: Layout) -> tuple[list[Hold], int]:

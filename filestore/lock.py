@@ -6,7 +6,9 @@ The note is a hint among living processes, never needed after a restart.
 
 from __future__ import annotations
 
+import os
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,18 @@ _LONGEST_PAUSE: Final = 0.001  # others write for less than that, so that longer
 _GROWTH: Final = 1.5
 
 
+_open_locks: weakref.WeakSet[StoreLock] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """A descriptor that a forked child keeps would keep the lock, should the parent die while it holds it."""
+    for lock in list(_open_locks):
+        lock.close()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
+
+
 def note_of(fd: int) -> str:
     """The note in the open lock file, or ''."""
     return files.read_at(fd, 0, _NOTE).rstrip(b"\n\0 ").decode("ascii", "replace")
@@ -40,6 +54,7 @@ class StoreLock:
         self._seconds = seconds
         self._fd = files.open_lock(path)
         self._identity = files.identity(self._fd)
+        _open_locks.add(self)
 
     @classmethod
     @contextmanager

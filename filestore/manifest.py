@@ -37,7 +37,8 @@ class Extent(NamedTuple):
 class Manifest:
     """What a sealed segment holds. `bytes`, `sha256` and `events` are of the plain bytes, `archive_bytes` of the file.
 
-    `first_time` and `last_time` are the earliest and the latest `time` in it; `categories` counts its events.
+    `first_time` and `last_time` are the earliest and the latest `time` in it, `first_written` and `last_written` the
+    same of when the events were written, as their ids say ("" if they do not); `categories` counts its events.
     """
 
     file: str
@@ -51,6 +52,8 @@ class Manifest:
     archive_sha256: str
     first_time: str
     last_time: str
+    first_written: str
+    last_written: str
     sealed_at: str
     categories: dict[str, int]
     frames: list[Frame]

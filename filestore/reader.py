@@ -22,6 +22,7 @@ from .layout import Codec, Layout, Listing, SegmentName
 from .lock import FAILED, note_of
 from .pruned import read_pruned
 from .reading import Reading
+from .scan import items
 from .stored import PlainFile, SealedFile, open_stored
 
 __all__ = ["Reader", "Segment"]
@@ -89,7 +90,9 @@ def _told(layout: Layout) -> Iterator[None]:
 class Reader:
     """Reads the store in `directory`, which need not exist yet. Safe to use from several threads."""
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, *, known_durable: Callable[[], int] = int) -> None:
+        """`known_durable` gives a `seq` up to which its owner knows all to be on stable storage."""
+        self._known_durable = known_durable
         self.directory = Path(directory).absolute()
         self._layout = Layout(self.directory)
         self._first: dict[SegmentName, int] = {}
@@ -326,11 +329,11 @@ class Reader:
         """How far the segment is read; with `durable` that is on stable storage, as all of a sealed one is."""
         if isinstance(stored, SealedFile) or not durable:
             return stored.size
-        end = self._settled_size(stored.fd) if newest else stored.size
+        end = self._settled_size(stored) if newest else stored.size
         self._sync(stored)
         return end
 
-    def _settled_size(self, fd: int) -> int:
+    def _settled_size(self, plain: PlainFile) -> int:
         """The size at a moment when no write is under way.
 
         A write that fails is taken back, and its `seq`s are given to other events: nobody may have been given those.
@@ -341,22 +344,35 @@ class Reader:
         except OSError as error:
             if error.errno not in _ITS_FAULT:
                 raise
-            return files.size(fd)  # a copy of the files alone: nobody writes to it
+            return files.size(plain.fd)  # a copy of the files alone: nobody writes to it
         held = False
         try:
             deadline = time.monotonic() + _SETTLE_SECONDS
             while not (held := files.lock(lock)) and time.monotonic() < deadline:
                 time.sleep(_SETTLE_PAUSE)
+            if not held:
+                return self._sure_size(plain)
             if note_of(lock).endswith(FAILED):
                 text = f"{self._layout.events / note_of(lock)[: -len(FAILED)]}: a sync failed, its end may not be there"
                 raise StonelogError(
                     text, hint="look at the disk, then open the store to write: that tells what is there"
                 )
-            return files.size(fd)
+            return files.size(plain.fd)
         finally:
             if held:
                 files.unlock(lock)  # closing does not, if a child that was forked meanwhile has it open too
             files.close(lock)
+
+    def _sure_size(self, plain: PlainFile) -> int:
+        """Where the lines end that are known to be on stable storage, though a writer keeps the lock."""
+        last = plain.last_stamp()
+        durable = max(last.synced if last else 0, self._known_durable())
+        at = plain.place_of(durable + 1)
+        for item in items(plain.read_at(at, plain.size - at), at):
+            if item.stamp is not None and item.stamp.seq > durable:
+                break
+            at = item.offset + len(item.data) + item.whole
+        return at
 
     def _missing(self, after: int, seq: int) -> tuple[int, int] | None:
         """The `seq`s between the two that retention did not remove."""

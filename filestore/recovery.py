@@ -11,13 +11,14 @@ Doing it twice, or again after a cut in the middle, gives the same result.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from . import files
 from .codec import MAX_LINE, Stamp
-from .errors import CorruptLine
+from .errors import CorruptLine, StoreReadOnly
 from .layout import Forms, Layout, Listing, SegmentName
 from .pruned import Pruned, read_pruned
 from .quarantine import Quarantine
@@ -226,7 +227,9 @@ def _recover_once(layout: Layout, report: Recovery) -> Recovered:
     for place in segments.plain():
         settled = settled and not segments[place].archives and not segments[place].manifest
         before = _before(layout, segments, place, tail, pruned)
-        tail = _recover_plain(layout, segments[place].name, before, segments[place + 1 :], report)
+        later = (segments[other] for other in range(place + 1, len(segments)))
+        newest = place + 1 == len(segments)
+        tail = _recover_plain(layout, segments[place].name, before, later, report, newest=newest)
     report.unfinished = not settled
     if segments:
         files.fsync_directory(layout.events)
@@ -240,28 +243,37 @@ def _before(layout: Layout, segments: Listing, place: int, tail: Tail, pruned: P
     """What is known before the segment at `place`: by `tail` from the plain ones, or from a sealed one just before."""
     last = tail.last_seq
     if place and not segments[place - 1].plain:
-        last = max(last, _last_sealed(layout, segments[place - 1]))
+        try:
+            last = max(last, _last_sealed(layout, segments[place - 1]))
+        except StoreReadOnly:
+            if _first_stamp(layout, (segments[later] for later in range(place, len(segments)))) is None:
+                raise  # else the next good line tells what is missing
     last = pruned.after(last)
     return Tail(last, max(tail.watermark, last), 0, 0)
 
 
 def _last_sealed(layout: Layout, forms: Forms) -> int:
+    """The highest `seq` in a sealed segment. Raises StoreReadOnly if nobody can know: it must not be given again."""
     manifest = load_manifest(layout, forms.name)
-    if manifest is not None:
-        return manifest.last_seq
+    if manifest is not None or not forms.archives:
+        return manifest.last_seq if manifest else 0
     for codec in forms.archives:
         sealed = SealedFile(layout, forms.name, codec)
         try:
-            found = sealed.last_stamp()
+            found = sealed.last_stamp() if sealed.whole else None
         finally:
             sealed.close()
         if found:
             return found.seq
-    return 0
+    raise StoreReadOnly(
+        f"{layout.manifest(forms.name)}: neither it nor the archive's end can be read: nobody knows which seq is next",
+        hint="put the manifest or the archive back from a copy",
+    )
 
 
-def _recover_plain(layout: Layout, name: SegmentName, before: Tail, later: list[Forms], report: Recovery) -> Tail:
-    newest = not later
+def _recover_plain(
+    layout: Layout, name: SegmentName, before: Tail, later: Iterable[Forms], report: Recovery, *, newest: bool
+) -> Tail:
     fd = files.open_append(layout.segment(name))
     try:
         following = _first_stamp(layout, later)
@@ -287,7 +299,7 @@ def _dirty_again(fd: int, path: Path, tail: Tail) -> None:
         files.write_over(path, tail.unsure, files.read_at(fd, tail.unsure, tail.end - tail.unsure))
 
 
-def _first_stamp(layout: Layout, segments: list[Forms]) -> Stamp | None:
+def _first_stamp(layout: Layout, segments: Iterable[Forms]) -> Stamp | None:
     """The stamp of the first good line in these segments, None if they have none."""
     for forms in segments:
         if forms.plain or forms.archives:

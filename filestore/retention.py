@@ -5,7 +5,7 @@ Never removed: a segment that is not sealed, one on legal hold, one with a categ
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +21,9 @@ from .pruned import Pruned
 from .stored import load_manifest
 
 __all__ = ["Kept", "Removal", "RetentionSettings", "finish_removal", "plan_removals", "remove"]
+
+
+log = logging.getLogger("stonelog")
 
 
 def _days_by_category(value: object) -> object:
@@ -125,17 +128,26 @@ def _duty(
     layout: Layout, forms: Forms, settings: RetentionSettings, holds: list[Hold], age: int
 ) -> tuple[str, Manifest | None]:
     """Why the segment must stay ("" if it need not), and its manifest."""
-    held = [hold.id for hold in holds if hold.covers(forms.name.day)]
-    if held:
-        return f"on hold {', '.join(held)}", None
     if forms.plain or not forms.archives:
         return "not sealed", None
     manifest = load_manifest(layout, forms.name)
     if manifest is None:
         return "without a usable manifest", None
+    held = [hold.id for hold in holds if hold.covers(*days_of(forms.name, manifest))]
+    if held:
+        return f"on hold {', '.join(held)}", None
     wanted = settings.min_age_days
     younger = [name for name in manifest.categories if name in wanted and age <= wanted[name]]
     return (f"has events of {', '.join(younger)} that are kept longer" if younger else ""), manifest
+
+
+def days_of(name: SegmentName, manifest: Manifest) -> tuple[date, date]:
+    """The first and the last day on which something in the segment was written, the day of its name among them.
+
+    They differ where the clock was set back, or no new file could be made at midnight.
+    """
+    days = [date.fromisoformat(text[:10]) for text in (manifest.first_written, manifest.last_written) if text]
+    return min([name.day, *days]), max([name.day, *days])
 
 
 def remove(layout: Layout, pruned: Pruned, removals: list[Removal]) -> None:
@@ -153,12 +165,19 @@ def finish_removal(layout: Layout, pruned: Pruned) -> None:
     """What was being removed is gone. To be called with the upkeep lock held. Raises OSError."""
     if not pruned.removing:
         return
+    left = []
     for name in _ours(pruned.removing):
-        with contextlib.suppress(FileNotFoundError):
+        try:
             files.remove(layout.events / name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # one that somebody made immutable must not stop all upkeep
+            log.warning("%s: cannot be removed: %s", layout.events / name, error.strerror)
+            left.append(name)
     files.fsync_directory(layout.events)
-    # Not left standing: whoever puts a removed day back from a copy wants it to stay.
-    Pruned(pruned.ranges).write(layout)
+    if left != pruned.removing:
+        # Not left standing: whoever puts a removed day back from a copy wants it to stay.
+        Pruned(pruned.ranges, left).write(layout)
 
 
 def _ours(names: list[str]) -> Iterator[str]:

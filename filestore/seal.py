@@ -22,6 +22,7 @@ from . import files
 from .codec import loads
 from .errors import CorruptLine, StonelogError
 from .frames import FRAME, compress, decompress, seek_table, split, walk
+from .ids import time_of
 from .layout import Codec, Layout, SegmentName
 from .lock import StoreLock
 from .manifest import Frame, Manifest, write_manifest
@@ -31,7 +32,9 @@ from .values import format_time
 
 __all__ = ["Contents", "archive_matches", "describe_archive", "file_digest", "seal_segment"]
 
-_HEAD: Final = re.compile(rb'"time":"([^"\\]{27})","level":"[a-z]+","category":"([a-z0-9_]+)"')
+_HEAD: Final = re.compile(
+    rb'"id":"([0-9a-f]{8}-[0-9a-f]{4})-7[^"]*","time":"([^"\\]{27})","level":"[a-z]+","category":"([a-z0-9_]+)"'
+)
 _HEAD_MOST: Final = 256
 _PIECE: Final = 1 << 20
 
@@ -46,6 +49,8 @@ class Contents:
     size: int = 0
     first_time: str = ""
     last_time: str = ""
+    ids: tuple[bytes, bytes] = (b"", b"")
+    """The least and the greatest start of an id: when the events were written."""
     categories: Counter[str] = field(default_factory=Counter)
     frames: list[Frame] = field(default_factory=list)
     digest: Any = field(default_factory=sha256)
@@ -61,7 +66,9 @@ class Contents:
             self.first_seq = self.first_seq or item.stamp.seq
             self.last_seq = max(self.last_seq, item.stamp.seq)
             self.events += 1
-            time, category = _time_and_category(item.data)
+            time, category, identity = _head(item.data)
+            if identity:
+                self.ids = min(self.ids[0] or identity, identity), max(self.ids[1], identity)
             self.first_time = min(self.first_time or time, time)
             self.last_time = max(self.last_time, time)
             self.categories[category] += 1
@@ -82,6 +89,8 @@ class Contents:
             archive_sha256=archive_sha256,
             first_time=self.first_time,
             last_time=self.last_time,
+            first_written=_written(self.ids[0]),
+            last_written=_written(self.ids[1]),
             sealed_at=format_time(datetime.now(UTC)),
             categories=dict(sorted(self.categories.items())),
             frames=self.frames,
@@ -230,9 +239,16 @@ def file_digest(fd: int) -> str:
     return digest.hexdigest()
 
 
-def _time_and_category(line: bytes) -> tuple[str, str]:
+def _head(line: bytes) -> tuple[str, str, bytes]:
+    """Time and category of an event, and the start of its id."""
     head = _HEAD.search(line, 0, _HEAD_MOST)
     if head:
-        return head[1].decode(), head[2].decode()
+        return head[2].decode(), head[3].decode(), head[1]
     fields = loads(line)  # a line of a newer version, with other keys in front
-    return str(fields.get("time", "")), str(fields.get("category", ""))
+    return str(fields.get("time", "")), str(fields.get("category", "")), b""
+
+
+def _written(identity: bytes) -> str:
+    """The time in the start of an id, "" if there is none."""
+    moment = time_of(b'"id":"%b-7' % identity)
+    return format_time(moment) if moment else ""

@@ -24,6 +24,9 @@ __all__ = ["NO_ROOM", "REOPEN", "ActiveSegment"]
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 """Where a new file cannot be made for want of space, inodes or descriptors, the open one takes the events."""
 
+_MOST_TAKEN_IN: Final = 4 * 1024 * 1024
+"""Bytes of others that are read under the lock; where there are more, recovery looks at the tail alone."""
+
 REOPEN: Final = "look at the disk, then open the store again: opening tells what is really there"
 
 
@@ -179,6 +182,8 @@ class ActiveSegment:
                     return self._rewrite(self._name, error)
                 return self._find_again(error)
         except (OSError, StoreLocked):
+            with contextlib.suppress(OSError):  # without the lock, if need be: at worst others look once more
+                self._lock.write_note(f"{self._note}{FAILED}")
             raise error from None
 
     def _rewrite(self, name: SegmentName, error: StoreReadOnly) -> int:
@@ -283,7 +288,7 @@ class ActiveSegment:
         The hash of the last one is checked, and that all begin and end where they should: what was written whole under
         the lock needs no more, and a write that was cut off ends otherwise.
         """
-        if size <= self.end:
+        if size <= self.end or size - self.end > _MOST_TAKEN_IN:
             return size == self.end
         data = files.read_at(self._fd, self.end, size - self.end)
         last = stamp(data[data.rfind(b"\n", 0, -1) + 1 : -1])

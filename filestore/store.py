@@ -50,7 +50,7 @@ class Store:
         self.settings = settings
         self._layout = layout
         self._committer = committer
-        self._reader = Reader(layout.directory)
+        self._reader = Reader(layout.directory, known_durable=lambda: committer.durable_seq)
         self._pid = os.getpid()
         self._closed = False
         self._closing = threading.Lock()

@@ -10,7 +10,7 @@ import errno
 import logging
 from bisect import bisect_right
 from collections import OrderedDict
-from functools import partial
+from functools import cache, partial
 from typing import Final, Protocol
 
 from . import files
@@ -113,6 +113,8 @@ class SealedFile:
         self.file = name.archive(codec)
         self.codec = codec
         self.holes = False
+        self.whole = True
+        """Whether every part of it could be unpacked; looked at only if there is no usable manifest."""
         self.fd = files.open_read(layout.archive(name, codec))
         try:
             self.manifest = manifest or load_manifest(layout, name)
@@ -192,12 +194,13 @@ class SealedFile:
 
         What cannot be unpacked counts as no bytes: how many they were, nobody knows.
         """
-        log.warning("%s: has no usable manifest, so all of it is read; `stonelog doctor` can make one", self.file)
+        _warn_once(self.file)
         extents: list[Extent] = []
         start, seq = 0, 0
         read = partial(files.read_at, self.fd)
         for span in walk(self.codec, read, files.size(self.fd)):
             if span.plain is None:
+                self.whole = False
                 log.error("%s: %d bytes at %d cannot be unpacked", self.file, span.length, span.offset)
                 continue
             found = [item.stamp.seq for item in items(span.plain, start) if item.stamp]
@@ -205,6 +208,12 @@ class SealedFile:
             extents.append(Extent(span.offset, span.length, start, len(span.plain), seqs[0]))
             start, seq = start + len(span.plain), seqs[-1]
         return extents
+
+
+@cache
+def _warn_once(file: str) -> None:
+    """Said once in a process: an indexer comes by every second."""
+    log.warning("%s: has no usable manifest, so all of it is read; `stonelog doctor` can make one", file)
 
 
 def load_manifest(layout: Layout, name: SegmentName) -> Manifest | None:

@@ -35,6 +35,9 @@ from .values import format_time
 
 __all__ = ["Retained", "SealSettings", "Upkeep", "UpkeepReader"]
 
+_FOR_ALL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What stops the sealing of one segment will stop the next."""
+
 _LISTED: Final = 100
 """How many segments one event names at most."""
 
@@ -162,8 +165,17 @@ class Upkeep(UpkeepReader):
                 unsealed = [forms.name for forms in self._segments()[:-1] if forms.plain and not forms.archives]
                 total = sum(files.size_at(self._layout.segment(name)) for name in unsealed)
                 course = _Course(total, progress, stop)
+                trouble: Exception | None = None
                 for name in self._to_seal(lock):
-                    sealed.append(seal_segment(self._layout, name, settings.codec, level, lock, course))
+                    try:
+                        sealed.append(seal_segment(self._layout, name, settings.codec, level, lock, course))
+                    except (OSError, StonelogError) as error:
+                        if isinstance(error, OSError) and error.errno in _FOR_ALL:
+                            raise
+                        log.warning("%s: cannot be sealed: %s", self._layout.segment(name), error)
+                        trouble = trouble or error
+                if trouble is not None:
+                    raise trouble
             except _Stopped:
                 log.info("sealing was stopped; it goes on another time")
             finally:

@@ -153,7 +153,7 @@ def _rows(segments: Sequence[Segment], holds: list[Hold] | None) -> list[dict[st
                 "codec": segment.codec,
                 "first_seq": first if events else None,
                 "last_seq": last if events else None,
-                "held": None if holds is None else [hold.id for hold in holds if hold.covers(segment.day)],
+                "held": None if holds is None else [hold.id for hold in holds if hold.covers(segment.day, segment.day)],
             }
         )
         following = first or following

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from freezegun import freeze_time
 
+from crashlab import on
 from powercut import Disk
 from stonelog.filestore import Store, verify
 
 files = importlib.import_module("stonelog.filestore.files")
 EVENT = {"category": "api", "action": "x"}
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder in memory where there is one: thousands of stores are read."""
-    memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def on(disk: Disk) -> Iterator[None]:
-    """filestore works on the disk."""
-    real = files.os
-    files.os = disk
-    try:
-        yield
-    finally:
-        files.os = real
 
 
 def append(disk: Disk, directory: Path) -> None:

@@ -41,7 +41,12 @@ def test_a_hold_is_placed_listed_and_released(directory: Path) -> None:
             ("store_hold_released", two.id),
             ("store_hold_placed", three.id),
         ]
-        assert [one.covers(date(2026, 11, day)) for day in (19, 20, 21, 22)] == [False, True, True, False]
+        assert [one.covers(date(2026, 11, day), date(2026, 11, day)) for day in (19, 20, 21, 22)] == [
+            False,
+            True,
+            True,
+            False,
+        ]
 
 
 @pytest.mark.parametrize(
