@@ -7,7 +7,7 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -126,12 +126,17 @@ class Reader:
         order, and `seq`s that are missing although retention did not remove them. Raises StonelogError if the system
         does not let us read.
         """
+        after = max(after, 0)
         with _told(self._layout):
-            yield from self._lines(max(after, 0), durable, start, on_corrupt)
+            ended = False
+            while not ended:
+                after, ended = yield from self._pass(after, durable, start, on_corrupt)
+                start = None
 
-    def _lines(
+    def _pass(
         self, after: int, durable: bool, start: tuple[str, int] | None, on_corrupt: Callable[[CorruptLine], None]
-    ) -> Iterator[Line]:
+    ) -> Generator[Line, None, tuple[int, bool]]:
+        """The lines of the segments that are listed now; returns the last `seq`, and whether that was all."""
         names = self._names()
         begin = SegmentName.parse(start[0]) if start is not None else None
         for place in range(self._place(names, after), len(names)):
@@ -161,8 +166,7 @@ class Reader:
                     missing = self._missing(after, line.seq) if line.seq > after + 1 else None
                     if missing and self._names() != names:
                         # Listing is no snapshot: a segment that changed its form meanwhile may have been left out.
-                        yield from self._lines(after, durable, None, on_corrupt)
-                        return
+                        return after, False
                     if missing:
                         reason = f"seq {missing[0]} to {missing[1]} missing before this line"
                         at = line.offset
@@ -171,6 +175,8 @@ class Reader:
                     yield line
             finally:
                 stored.close()
+        # What stood at the end may have been written again in a segment that was begun meanwhile.
+        return after, self._names()[-1:] == names[-1:]
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """The events with a `seq` above `after`, in order, each on stable storage before it is given."""
@@ -329,7 +335,9 @@ class Reader:
         """How far the segment is read; with `durable` that is on stable storage, as all of a sealed one is."""
         if isinstance(stored, SealedFile) or not durable:
             return stored.size
-        end = self._settled_size(stored) if newest else stored.size
+        if newest:
+            stored.size = self._settled_size(stored)  # when it was opened a write may have been under way
+        end = stored.size
         self._sync(stored)
         return end
 

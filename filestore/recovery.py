@@ -205,7 +205,7 @@ def recover_store(layout: Layout, report: Recovery) -> Recovered:
             if left == 1:
                 raise  # else: retention in another process, which this lock does not keep out, removed a segment
         else:
-            report.faults += here.faults
+            report.faults = here.faults  # each recovery sees all that there are
             report.unfinished = here.unfinished
             return found
         finally:

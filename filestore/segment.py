@@ -274,6 +274,8 @@ class ActiveSegment:
             return False
         try:
             files.fsync(self._fd)  # whoever began it has done so, unless its durability asks for none
+            # Nor may it have lived to make the name durable.
+            files.fsync_directory(self._layout.events)
         except OSError:
             files.close(fd)
             return False
