@@ -272,6 +272,9 @@ class ActiveSegment:
             fd = files.open_append(self._layout.segment(begun))
         except FileNotFoundError:
             return False
+        if files.size(fd):  # a sync of it may have failed, which a descriptor opened after that is not told
+            files.close(fd)
+            return False
         try:
             files.fsync(self._fd)  # whoever began it has done so, unless its durability asks for none
             # Nor may it have lived to make the name durable.

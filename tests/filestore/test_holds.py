@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
 from sealed import by_ten, names
 from stonelog.filestore import CorruptLine, Store
@@ -83,3 +84,21 @@ def test_F11_with_a_damaged_record_of_holds_nothing_is_removed(
         with pytest.raises(CorruptLine):
             store.upkeep.hold(FIRST, LAST, "another")
         assert names(directory) == before
+
+
+def test_a_hold_covers_what_was_written_on_its_days_wherever_it_stands(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a clock that was ahead and was set right, events of a day stand in a segment of a later one: held too."""
+    with freeze_time("2026-11-23 12:00"), Store.open(directory) as store:
+        store.append(category="api", action="read")
+    monkeypatch.setenv("STONELOG_RETENTION_MAX_BYTES", "1")
+    with freeze_time("2026-11-21 12:00"), Store.open(directory) as store:
+        assert Path(store.append(category="security", action="evidence").file).name.startswith("2026-11-23")
+        hold = store.upkeep.hold(date(2026, 11, 21), date(2026, 11, 22), "case 17")
+    with freeze_time("2026-11-25 12:00"), Store.open(directory) as store:
+        store.append(category="api", action="read")
+        store.upkeep.seal()
+        kept = store.upkeep.retain()
+        assert (kept.removed, {each.reason for each in kept.kept}) == ([], {f"on hold {hold.id}"})
+        assert "evidence" in [event.action for event in store.read()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sealed import by_ten, names, seqs, told
-from stonelog.filestore import InvalidSetting, Reader, Store, StoreLocked
+from stonelog.filestore import Codec, InvalidSetting, Reader, Store, StoreLocked, StoreReadOnly, files, seal
 from stonelog.indexer import Index
 
 SOURCE = os.pathsep.join(path for path in sys.path if path)
@@ -291,3 +292,47 @@ def test_a_setting_that_cannot_be_is_named(
     with Store.open(directory) as store, pytest.raises(InvalidSetting, match=r"(?i)level|codec"):
         store.upkeep.seal()
     assert "20.jsonl" in names(directory)
+
+
+def test_F35_a_segment_that_cannot_be_read_does_not_stop_the_others(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bad page in an old day: the other days are sealed, and the error names that one."""
+    by_ten(directory, 4)
+    real = seal.compress
+    with Store.open(directory) as store:
+        store.roll(early=True)
+
+        def compress(codec: Codec, data: bytes, level: int) -> bytes:
+            if data.startswith(b'{"seq":1,'):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return real(codec, data, level)
+
+        monkeypatch.setattr(seal, "compress", compress)
+        with pytest.raises(StoreReadOnly, match="Input/output error"):
+            store.upkeep.seal()
+    assert "20.jsonl" in names(directory)
+
+
+def test_F36_an_archive_that_cannot_be_removed_stops_nothing(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody made it immutable: retention removes the others, holds can be placed, and it goes when it can."""
+    by_ten(directory, 3)
+    monkeypatch.setenv("STONELOG_RETENTION_MAX_BYTES", "1")
+    with Store.open(directory) as store:
+        store.roll(early=True)
+        store.upkeep.seal()
+        with monkeypatch.context() as patched:
+            real = files.remove
+
+            def remove(path: Path) -> None:
+                if path.name == "2026-11-20.jsonl.gz":
+                    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+                real(path)
+
+            patched.setattr(files, "remove", remove)
+            store.upkeep.retain()
+            assert "20.jsonl.gz" in names(directory)
+            assert "21.jsonl.gz" not in names(directory)
+            store.upkeep.hold(date(2026, 11, 1), date(2026, 11, 2), "case 1")
+        store.upkeep.retain()
+        assert "20.jsonl.gz" not in names(directory)
