@@ -172,9 +172,13 @@ def reserve(path: Path, length: int) -> None:
     """A file of this length stands there with its space allocated; it is made or grown if need be."""
     fd = open_lock(path)
     try:
-        if os.fstat(fd).st_size != length:
+        there = os.fstat(fd)
+        if there.st_size != length or there.st_blocks * 512 < length:  # a copy may have a hole where there was space
             os.ftruncate(fd, 0)
-            os.posix_fallocate(fd, 0, length)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(fd, 0, length)
+            else:  # macOS
+                write_all(fd, bytes(length))
     finally:
         os.close(fd)
 

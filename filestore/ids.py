@@ -38,9 +38,12 @@ def uuid7(milliseconds: int) -> str:
 
 
 def time_of(line: bytes) -> datetime | None:
-    """When the event of a stored line was given its `id`, None if that is no UUID of version 7."""
+    """When the event of a stored line was given its `id`, None if that is no UUIDv7, or of no year we know."""
     found = _ID.search(line, 0, _ID_MOST)
-    return _EPOCH + timedelta(milliseconds=int(found[1] + found[2], 16)) if found else None
+    try:
+        return _EPOCH + timedelta(milliseconds=int(found[1] + found[2], 16)) if found else None
+    except OverflowError:
+        return None  # 48 bits reach beyond the year 9999
 
 
 @lru_cache(maxsize=4)

@@ -224,7 +224,11 @@ def _recover_once(layout: Layout, report: Recovery) -> Recovered:
     beside = any(name.startswith(".") for name in files.list_names(layout.directory))
     settled = not hidden and not beside and not pruned.removing
     tail = Tail(0, 0, 0, 0)
-    for place in segments.plain():
+    plain = segments.plain()
+    if len(plain) > 1:
+        # Lines go from a segment because the next has them again, whose name may stand in the cache only.
+        files.fsync_directory(layout.events)
+    for place in plain:
         settled = settled and not segments[place].archives and not segments[place].manifest
         before = _before(layout, segments, place, tail, pruned)
         later = (segments[other] for other in range(place + 1, len(segments)))

@@ -95,7 +95,7 @@ class ActiveSegment:
         try:
             self._attach()
             if anew and self._name is not None and self.end:
-                self._begin(self._name.next())
+                self._begin_or_stay(self._name.next())
             while (following := self._following(day)) is not None and self._begin_or_stay(following):
                 pass
         except BaseException:
@@ -143,13 +143,14 @@ class ActiveSegment:
 
         `early` begins a further segment of the same day too, unless the newest has nothing in it.
         """
+        begun: str | None = None
         with self._lock.held():
             self._attach()
-            name = self._name
-            if name is None or (name.day >= day and not (early and self.end)):
-                return None
-            self._begin(SegmentName(day) if name.day < day else name.next())
-            return self._name.file if self._name else None
+            # More than once if a sync fails: then the first one holds what was written again.
+            while (name := self._name) is not None and (name.day < day or (early and self.end)):
+                self._begin(SegmentName(day) if name.day < day else name.next())
+                begun = self._note
+        return begun
 
     def _following(self, day: date) -> SegmentName | None:
         """The segment to begin before appending on `day`, None if the open one is the one to append to."""
@@ -188,13 +189,14 @@ class ActiveSegment:
 
     def _rewrite(self, name: SegmentName, error: StoreReadOnly) -> int:
         """As `_write_again`, when nobody went on to another segment since. To be called with the lock held."""
-        offset, data = self._unsynced()
+        unsynced = self._unsynced()
         place = self._layout.segment(name.next())
-        if name.number >= LAST_NUMBER or not data or place.name in files.list_names(self._layout.events):
+        if name.number >= LAST_NUMBER or unsynced is None or place.name in files.list_names(self._layout.events):
             self._lock.write_note(f"{name.file}{FAILED}")
             raise error
         # The note first: whoever comes after this process must look, however far it came. And under its name the
-        # segment is there whole or not at all: an empty one would say that what stands before it had been synced.
+        # segment is there whole or not at all: one with less would say that what stands before it had been synced.
+        offset, data = unsynced
         self._lock.write_note(place.name)
         try:
             files.write_whole(place, data)
@@ -226,26 +228,27 @@ class ActiveSegment:
         self.failed = ""
         return at - (place + found)
 
-    def _unsynced(self) -> tuple[int, bytes]:
-        """The lines above `durable_seq`, and the offset where they begin; nothing if they cannot all be had.
+    def _unsynced(self) -> tuple[int, bytes] | None:
+        """The offset where the lines above `durable_seq` begin, and the lines; None if they cannot all be had.
 
         Those of other processes are read back, which their hashes vouch for; our own are still in memory.
         """
         base, (at, own) = self._durable_end, self._appended
         size = files.size(self._fd)
         if not self._take_in(size):
-            return base, b""
+            return None
         data = bytearray(files.read_at(self._fd, base, size - base))
-        data[at - base : at - base + len(own)] = own
+        if at >= base:
+            data[at - base : at - base + len(own)] = own
         seq, start = self.durable_seq, size
         for item in items(bytes(data), base):
             if item.stamp is None or not item.whole:
-                return base, b""
+                return None
             if item.stamp.seq == seq + 1:
                 start, seq = min(start, item.offset), seq + 1
             elif item.stamp.seq > seq:
-                return base, b""
-        return start, bytes(data[start - base :]) if seq == self.last_seq else b""
+                return None
+        return (start, bytes(data[start - base :])) if seq == self.last_seq else None
 
     def _attach(self) -> None:
         """The invariant holds again, whatever other processes and hands did since the lock was last ours."""
@@ -378,7 +381,7 @@ class ActiveSegment:
         self._name, self._note, self.path = name, name.file, str(self._layout.segment(name))
 
     def _let_go(self) -> None:
-        self._name = None
+        self._name, self._appended = None, (0, b"")
         if self._fd >= 0:
             fd, self._fd = self._fd, -1  # first: whatever closing says, the number is free and may be another's next
             files.close(fd)

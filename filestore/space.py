@@ -40,21 +40,24 @@ class Space:
         self.low = False
         self._shed = 0
 
-    def look(self) -> bool:
-        """Whether space became low since the last look."""
+    def look(self) -> None:
+        """`free`, `mark` and `low` are those of now; as they were if the system does not tell."""
         if not self._wanted:
-            return False
+            return
         try:
             self.free, total = files.free(self._layout.events), files.total(self._layout.events)
+            lent = self.low and not files.size_at(self._layout.reserve)
         except OSError:
-            return False  # the write itself will say what is wrong
+            return  # the write itself will say what is wrong
         self.mark = min(self._wanted, total // _SHARE)
-        before = self.low
-        self.low = self.free < (self.mark + self.mark // 4 if before else self.mark)
+        bound = self.mark
+        if self.low:
+            # What the reserve takes, when it is made again, is not free: lending it is no end of the shortage.
+            bound += self.mark // 4 + (self.mark if lent else 0)
+        self.low = self.free < bound
         missing = max(0, self.mark - self.free)
         # Of the six levels the lowest goes first; the highest is never shed.
         self._shed = -(-missing * (len(LEVELS) - 1) // self.mark) if self.low and self.mark else 0
-        return self.low and not before
 
     def sheds(self, body: bytes) -> bool:
         """Whether an event given to `emit` is not to be written now, by its level."""

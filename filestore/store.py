@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -12,7 +13,7 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
 
-from .errors import InvalidSetting, StonelogError, StoreReadOnly, shorten
+from .errors import DiskFull, InvalidSetting, StonelogError, StoreLocked, StoreReadOnly, shorten
 from .event import Event
 from .explain import explain_opening
 from .layout import Layout
@@ -79,7 +80,10 @@ class Store:
         try:
             if committer.recovered.unfinished:
                 store.upkeep.resume()
-            committer.tell()
+            with contextlib.suppress(
+                DiskFull
+            ):  # it is told when there is space; retention, which makes some, needs us open
+                committer.tell()
         except BaseException:
             store.close()
             raise
@@ -264,11 +268,15 @@ def _retain_early(reference: weakref.ref[Store]) -> None:
     """Retention runs in a thread of its own: space is low, and whoever noticed it has events to write."""
     store = reference()
     if store is not None:
-        threading.Thread(target=_retain, args=(store.upkeep,), name="stonelog-retention", daemon=True).start()
+        thread = threading.Thread(target=_retain, args=(store.upkeep,), name="stonelog-retention", daemon=True)
+        with contextlib.suppress(RuntimeError):  # no more threads: an append must not fail for it
+            thread.start()
 
 
 def _retain(upkeep: Upkeep) -> None:
     try:
         upkeep.retain()
+    except StoreLocked as error:
+        log.debug("space is low, and another process is at the upkeep: %s", error)
     except StonelogError as error:
         log.warning("space is low, and retention could not make more: %s", error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from .clock import BACK_SECONDS
@@ -19,19 +21,17 @@ __all__ = ["Told"]
 class Told:
     """Knows what was told already. For the thread that writes."""
 
-    def __init__(self, recovered: Recovery, segment: ActiveSegment, space: Space) -> None:
+    def __init__(self, recovered: Recovery, segment: ActiveSegment) -> None:
         self._recovered = recovered
         self._segment = segment
-        self._space = space
-        self._jumps: list[bytes] = []
-        self._quarantined = self._abandoned = self._dropped = 0
-        self._low = False
+        self._untold: list[bytes] = []
+        self._quarantined = self._quarantined_bytes = self._abandoned = self._dropped = 0
 
     def jumped(self, seconds: float, now: datetime) -> None:
         """The clock jumped by so many seconds to `now`."""
         text = "The clock was set back" if seconds < 0 else "The clock was set forward"
         before = format_time(now - timedelta(seconds=seconds))
-        self._jumps.append(
+        self._untold.append(
             act("store_clock_jumped", text, seconds=round(seconds, 3), before=before, now=format_time(now))
         )
 
@@ -41,31 +41,40 @@ class Told:
         if moment is not None and (moment - now).total_seconds() >= BACK_SECONDS:
             self.jumped((now - moment).total_seconds(), now)
 
-    def collect(self, room: Room, *, ended: bool) -> list[bytes]:
-        """The bodies of the events to write now; `ended` says that nothing waits behind what was just written."""
-        found, self._jumps = self._jumps, []
-        recovered, segment, space = self._recovered, self._segment, self._space
+    def space_turned(self, space: Space) -> None:
+        """Space became low, or is no longer."""
+        action, text = "store_space_back", "There is space again"
+        level: Level = "notice"
+        if space.low:
+            action, text, level = "store_space_low", "Little space is left: emit sheds the lowest levels", "error"
+        self._untold.append(act(action, text, level=level, free=space.free, reserve_bytes=space.mark))
+
+    @contextmanager
+    def pending(self, room: Room, *, ended: bool) -> Iterator[list[bytes]]:
+        """The bodies of the events to write in the block; if it fails they are given again the next time.
+
+        `ended` says that nothing waits behind what was just written.
+        """
+        bodies, self._untold = [*self._untold, *self._collect(room, ended=ended)], []
+        try:
+            yield bodies
+        except BaseException:
+            self._untold = bodies + self._untold
+            raise
+
+    def _collect(self, room: Room, *, ended: bool) -> list[bytes]:
+        found: list[bytes] = []
+        recovered, segment = self._recovered, self._segment
         if names := recovered.quarantined[self._quarantined :]:
             text = "Bytes that were never acknowledged were moved to quarantine"
-            found.append(act("store_recovered", text, quarantined=names, bytes=recovered.quarantined_bytes))
+            size = recovered.quarantined_bytes - self._quarantined_bytes
+            found.append(act("store_recovered", text, quarantined=names, bytes=size))
             self._quarantined += len(names)
+            self._quarantined_bytes += size
         if segments := segment.abandoned[self._abandoned :]:
             text = "A sync failed; what was not on stable storage was written again in a new segment"
             found.append(act("store_sync_failed", text, level="error", segments=segments))
             self._abandoned += len(segments)
-        if space.low != self._low:
-            self._low = space.low
-            text = "Little space is left: emit sheds the lowest levels" if space.low else "There is space again"
-            level: Level = "error" if space.low else "notice"
-            found.append(
-                act(
-                    "store_space_low" if space.low else "store_space_back",
-                    text,
-                    level=level,
-                    free=space.free,
-                    reserve_bytes=space.mark,
-                )
-            )
         dropped = room.dropped - self._dropped
         if dropped and ended:  # told once when it is over, not all the time while it lasts
             found.append(act("events_dropped", "Events given to emit were not written", dropped=dropped))

@@ -105,7 +105,8 @@ class Committer:
         self._clock = Clock()
         self._space = Space(layout, settings.reserve_bytes)
         self._room = Room(settings, self._space)
-        self._told = Told(self.recovered, self._segment, self._space)
+        self._space_was_low = False
+        self._told = Told(self.recovered, self._segment)
         self.on_low_space: Callable[[], object] = lambda: None
         """Called, from the thread that writes, when space became low; it must not wait."""
         self.committed = threading.Condition()
@@ -176,12 +177,13 @@ class Committer:
         return True
 
     def tell(self) -> None:
-        """What the store did by itself since the last call is recorded as events. Raises StonelogError."""
-        if bodies := self._acts():
-            self.commit(bodies)
+        """What the store did by itself since the last call is recorded as events.
 
-    def _acts(self) -> list[bytes]:
-        return self._told.collect(self._room, ended=not any(self._queue))
+        Raises StonelogError; then it will be told with a later commit.
+        """
+        with self._told.pending(self._room, ended=True) as acts:
+            if acts:
+                self.commit(acts)
 
     def close(self) -> None:
         """What was submitted is answered, the segment synced (unless durability is none) and everything let go.
@@ -311,15 +313,19 @@ class Committer:
         finally:  # whatever happens here, even to run out of memory, nobody waits for ever
             for request in batch:
                 request.error = error
-                request.notify()
+                try:
+                    request.notify()
+                except BaseException:  # those after it wait too
+                    log.exception("a caller could not be told what became of its event")
         with self.committed:
             self.committed.notify_all()
 
     def _record(self) -> None:
         """The store's own events are written; if they cannot be, the log has to do."""
         try:
-            if acts := self._acts():
-                self._commit([Request(acts)], more=False)
+            with self._told.pending(self._room, ended=not any(self._queue)) as acts:
+                if acts:
+                    self._commit([Request(acts)], more=False)
         except BaseException as error:  # noqa: BLE001 (callers wait for the answer to what was already written)
             log.warning("what the store did could not be recorded: %s", error)
 
@@ -356,8 +362,14 @@ class Committer:
                 request.offsets = [offset - moved for offset in request.offsets]
 
     def _look_at_space(self) -> None:
-        if self._space.look():
-            self.on_low_space()
+        self._space.look()
+        if self._space.low != self._space_was_low:
+            self._space_was_low = self._space.low
+            self._told.space_turned(self._space)
+            if self._space.low:
+                self.on_low_space()
+            else:
+                self._space.set_aside()  # retention may have used up the reserve
 
     def _roll(self, *, early: bool) -> str | StonelogError | None:
         if trouble := self.trouble:

@@ -169,6 +169,15 @@ def test_every_setting_stands_in_operations_with_its_default_and_its_variable() 
     assert set(re.findall(r"STONELOG_\w+", block)) == variables
 
 
+def test_every_event_of_the_stores_own_stands_in_operations() -> None:
+    """The table in docs/operations.md names each action that the store tells of itself, and no other."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "filestore").glob("*.py")))
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = text[text.index("| action | level |") : text.index("Each process tells")]
+    documented = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert documented == set(re.findall(r'"(store_[a-z_]+|events_dropped)"', sources))
+
+
 def test_documents_link_to_what_exists() -> None:
     """A relative link in any document leads to a file or folder of the project."""
     dead = []

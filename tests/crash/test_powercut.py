@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,9 +11,9 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from crashlab import Scenario, add, broken, finds, killed, record, reopen, sample
+from crashlab import Scenario, add, broken, finds, killed, on, record, reopen, sample
 from powercut import Disk, State
-from stonelog.filestore import Store
+from stonelog.filestore import StonelogError, Store
 
 
 def append(disk: Disk, directory: Path) -> Iterator[None]:
@@ -62,7 +64,19 @@ def failed_sync(disk: Disk, directory: Path) -> Iterator[None]:
         add(disk, store, "e")
 
 
-SCENARIOS = [append, roll, failed_sync]
+def failed_sync_at_roll(disk: Disk, directory: Path) -> None:
+    """The sync of the old day fails at midnight, with events in it that another writer had not synced."""
+    with freeze_time("2026-11-23T23:59:59Z") as clock, Store.open(directory) as store:
+        add(disk, store, "a")
+        with Store.open(directory, durability="none") as lax:
+            disk.submitted.append("b")
+            lax.append(category="api", action="x", message="b")
+        clock.tick(timedelta(seconds=2))
+        disk.fail_at = ("fsync", 1)
+        add(disk, store, "c")
+
+
+SCENARIOS = [append, roll, failed_sync, failed_sync_at_roll]
 
 
 def segments(tree: dict[str, bytes | None]) -> dict[str, bytes | None]:
@@ -131,7 +145,7 @@ def test_F12_a_cut_during_recovery_is_recovered_too(place: Path, scenario: Scena
     assert tried > 100
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", [append, roll, failed_sync])
 def test_F13_kill_restart_append_then_cut(place: Path, scenario: Scenario) -> None:
     """What a killed process left in the page cache is made durable before anything new is acknowledged."""
     operations = record(place, scenario).operations
@@ -143,6 +157,54 @@ def test_F13_kill_restart_append_then_cut(place: Path, scenario: Scenario) -> No
     print(f"{scenario.__name__}: {tried} states after kills at some of {operations} operations")
     assert not wrong, f"{len(wrong)} of {tried} states: " + "\n".join(wrong[:5])
     assert tried > 100
+
+
+def interrupted(place: Path, midnight: bool, after: int) -> tuple[Disk, bool]:
+    """The disk when one of two writers had a failed sync, and was killed so many operations later while it wrote its
+    events again; the other goes on, then the power fails. And whether the kill came in time."""
+    work = place / "work"
+    directory = work / "store"
+    directory.mkdir(parents=True, mode=0o700)
+    disk = Disk(work, watch=False)
+    with on(disk), freeze_time("2026-11-23T23:59:59Z") as clock:
+        one, other = Store.open(directory), Store.open(directory)
+        add(disk, one, "a")
+        add(disk, other, "b")
+        if midnight:
+            disk.fail_at = ("fsync", 1)
+            clock.tick(timedelta(seconds=2))
+        else:
+            disk.fail_at = ("fdatasync", 1)
+        disk.kill_at = disk.operations + after
+        with contextlib.suppress(StonelogError):
+            add(disk, one, "c")
+        in_time = disk.operations > disk.kill_at
+        disk.revive()
+        disk.watch = True
+        add(disk, other, "d")
+        add(disk, other, "e", "f")
+        disk.finish()
+        disk.watch = False
+        other.close()
+        with contextlib.suppress(StonelogError):
+            one.close()
+    shutil.rmtree(work)
+    return disk, in_time
+
+
+@pytest.mark.parametrize("midnight", [False, True])
+def test_F34_a_kill_while_events_are_written_again_harms_no_other_process(place: Path, midnight: bool) -> None:
+    """After a failed sync, killed at any operation: another process sees that it must look, and what it acknowledges is
+    there after a cut, with what was acknowledged before."""
+    after, in_time, tried, wrong = 0, True, 0, []
+    while in_time:
+        disk, in_time = interrupted(place, midnight, after)
+        tried += len(disk.states)
+        wrong += [f"killed after {after}: {each}" for each in broken(sample(disk.states.values(), 24), place, check)]
+        after += 1
+    print(f"midnight {midnight}: some of {tried} states after kills at {after - 1} operations")
+    assert not wrong, f"{len(wrong)} states: " + "\n".join(wrong[:5])
+    assert after > 8
 
 
 PLANTED: dict[str, Callable[[str, str], bool]] = {

@@ -173,7 +173,11 @@ class Disk:
         self.claims: set[Any] = set()
         """What else a scenario was promised so far; it takes back what it is about to undo."""
         self.fail_at: tuple[str, int] | None = None
-        """A call and how often it still fails with EIO: what it was to sync stays in the cache and is never written."""
+        """A call (fdatasync, fsync) and how often it still fails with EIO: what it was to sync is never written.
+
+        It stays in the cache. Only files of events fail. Every other descriptor that is open then hears of it once.
+        """
+        self._to_hear: set[int] = set()
         self.skip: Callable[[str, str], bool] = lambda call, name: False
         """Tells of a call whether it is left out, as a planted bug would."""
         self.dull: frozenset[str] = frozenset()
@@ -200,6 +204,7 @@ class Disk:
 
     def close(self, fd: int) -> None:
         self._fds.pop(fd, None)
+        self._to_hear.discard(fd)
         os.close(fd)
 
     def write(self, fd: int, data: Any) -> int:
@@ -229,17 +234,25 @@ class Disk:
         name = self._names[fd]
         call = "fsync_directory" if isinstance(self._fds[fd], Folder) else "fsync"
         self._before(call, name)
+        self._may_fail(call, fd)
         if not self.skip(call, name):
             self._fds[fd].sync()
 
     def fdatasync(self, fd: int) -> None:
         self._before("fdatasync", self._names[fd])
-        if self.fail_at and self.fail_at[0] == "fdatasync" and self.fail_at[1]:
-            self.fail_at = ("fdatasync", self.fail_at[1] - 1)
-            self._file(fd).lose()
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self._may_fail("fdatasync", fd)
         if not self.skip("fdatasync", self._names[fd]):
             self._fds[fd].sync()
+
+    def _may_fail(self, call: str, fd: int) -> None:
+        if fd in self._to_hear:
+            self._to_hear.discard(fd)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if self.fail_at and self.fail_at[0] == call and self.fail_at[1] and self._names[fd].endswith(".jsonl"):
+            self.fail_at = (call, self.fail_at[1] - 1)
+            self._file(fd).lose()
+            self._to_hear |= {other for other, node in self._fds.items() if node is self._fds[fd]} - {fd}
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def mkdir(self, path: Any, mode: int = 0o777) -> None:
         self._before("mkdir", str(path))

@@ -124,12 +124,12 @@ def test_F32_a_process_beside_one_whose_sync_fails_goes_on(directory: Path) -> N
 SMALL = {"STONELOG_STORE_SEGMENT_BYTES": "300"}
 
 KILLED_AT = [
-    *(pytest.param("write", nth) for nth in range(1, 5)),
-    *(pytest.param("fdatasync", nth) for nth in range(1, 5)),
-    *(pytest.param("fsync", nth) for nth in range(1, 5)),
-    *(pytest.param("pwrite64", nth) for nth in range(1, 3)),
-    *(pytest.param("openat", nth) for nth in range(1, 5)),
-    *(pytest.param("flock", nth) for nth in range(1, 9)),
+    *(("write", nth) for nth in range(1, 5)),
+    *(("fdatasync", nth) for nth in range(1, 5)),
+    *(("fsync", nth) for nth in range(1, 5)),
+    *(("pwrite64", nth) for nth in range(1, 3)),
+    *(("openat", nth) for nth in range(1, 5)),
+    *(("flock", nth) for nth in range(1, 9)),
 ]
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
-from stonelog.filestore import InvalidEvent, Reader, Store, files
+from segments import batches, lay
+from stonelog.filestore import InvalidEvent, Reader, StonelogError, Store, StoreReadOnly, files
+from stonelog.filestore.codec import stamp
 
 EVENT = {"category": "api", "action": "read"}
 
@@ -119,6 +123,168 @@ def test_F32_lines_of_another_process_behind_ours_move_too(directory: Path, fail
         assert sorted(messages) == list(range(1, len(messages) + 1))
 
 
+# At a roll
+
+
+def refuse(name: str, monkeypatch: pytest.MonkeyPatch, file: str, code: int = errno.EIO) -> None:
+    """The next call of the sync on the file of this name fails; those after it work."""
+    real, failed = getattr(files, name), []
+
+    def sync(fd: int) -> None:
+        if not failed and Path(os.readlink(f"/proc/self/fd/{fd}")).name == file:
+            failed.append(1)
+            raise OSError(code, os.strerror(code))
+        real(fd)
+
+    monkeypatch.setattr(files, name, sync)
+
+
+def lines(directory: Path) -> dict[str, list[int]]:
+    """The `seq`s of the lines in each segment."""
+    found = {}
+    for path in sorted((directory / "events").iterdir()):
+        stamps = [stamp(line) for line in path.read_bytes().split(b"\n")[:-1]]
+        found[path.name] = [each.seq for each in stamps if each]
+    return found
+
+
+def test_W05_at_a_roll_what_was_durable_is_not_written_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failed segment is left behind an empty one; no line is there twice, and nothing goes to quarantine."""
+    with freeze_time("2026-11-23 12:00") as clock, Store.open(directory) as store:
+        for _ in range(3):
+            store.append(EVENT)
+        clock.move_to("2026-11-24 12:00")
+        refuse("fsync", monkeypatch, "2026-11-23.jsonl")
+        assert store.append(EVENT).seq == 4
+    assert lines(directory) == {"2026-11-23.jsonl": [1, 2, 3], "2026-11-23.001.jsonl": [], "2026-11-24.jsonl": [4, 5]}
+    with freeze_time("2026-11-24 12:00"), Store.open(directory) as store:
+        assert not store.recovered
+        assert told(store, "store_sync_failed") == [{"segments": ["2026-11-23.jsonl"]}]
+
+
+def test_W05_at_a_roll_lines_of_an_earlier_segment_are_not_taken_for_those_of_this(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who wrote last into a segment before the failed one writes again what others wrote into this, and no more."""
+    with (
+        freeze_time("2026-11-23 12:00") as clock,
+        Store.open(directory, durability="os") as one,
+        Store.open(directory, durability="os") as two,
+    ):
+        one.append(EVENT)
+        one.append(EVENT)
+        two.roll(early=True)
+        assert one.roll() is None  # which takes note of the new segment
+        two.append(EVENT)
+        two.append(EVENT)
+        clock.move_to("2026-11-24 12:00")
+        refuse("fsync", monkeypatch, "2026-11-23.001.jsonl")
+        assert one.append(EVENT).seq == 5
+    assert lines(directory) == {
+        "2026-11-23.jsonl": [1, 2],
+        "2026-11-23.001.jsonl": [3, 4],
+        "2026-11-23.002.jsonl": [3, 4],
+        "2026-11-24.jsonl": [5, 6],
+    }
+    with freeze_time("2026-11-24 12:00"), Store.open(directory) as store:
+        assert [event.seq for event in store.read()][:6] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_W05_roll_names_an_empty_segment_also_when_a_sync_fails(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    """What is written again stands in a segment before it."""
+    with freeze_time("2026-11-23 12:00") as clock, Store.open(directory, durability="os") as store:
+        store.append(EVENT)
+        clock.move_to("2026-11-23 13:00" if early else "2026-11-24 12:00")
+        refuse("fsync", monkeypatch, "2026-11-23.jsonl")
+        begun = store.roll(early=early)
+    assert begun == ("2026-11-23.002.jsonl" if early else "2026-11-24.jsonl")
+    assert lines(directory) == {"2026-11-23.jsonl": [1], "2026-11-23.001.jsonl": [1], begun: []}
+
+
+# Several processes
+
+
+def test_F32_two_whose_syncs_fail_write_the_lines_again_once(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells both: the first writes the lines of both, the other finds its own and has its receipt."""
+    with Store.open(directory) as one, Store.open(directory) as two:
+        one.append(EVENT, message="1")
+        two.append(EVENT, message="2")
+        real, failing, both = files.sync_data, [2], []
+
+        def sync(fd: int) -> None:
+            if failing[0] == 2:
+                failing[0] = 1
+                both.append(two.append(EVENT, message="two"))
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            if failing[0] == 1:
+                failing[0] = 0
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            real(fd)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "sync_data", sync)
+            both.append(one.append(EVENT, message="one"))
+        for receipt in both:
+            assert Path(receipt.file).name.endswith(".001.jsonl")
+            line = Path(receipt.file).read_bytes()[receipt.offset :].split(b"\n")[0]
+            assert line.startswith(b'{"seq":%d,"id":"%s"' % (receipt.seq, receipt.id.encode()))
+        assert one.trouble is two.trouble is None
+        assert one.append(EVENT).seq == two.append(EVENT).seq - 1
+        found = [event.seq for event in one.read()]
+        assert found == list(range(1, len(found) + 1))
+    assert len(Reader(directory).segments()) == 2
+
+
+def test_F33_one_process_that_can_write_no_more_does_not_stop_the_others(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sync fails, and the new segment too: it is read-only, the other goes on, nothing acknowledged is lost."""
+    with Store.open(directory) as broken, Store.open(directory) as other:
+        acks = {each.seq: each.id for each in (broken.append(EVENT), other.append(EVENT))}
+        with monkeypatch.context() as patched:
+            refuse("sync_data", patched, Path(broken.append(EVENT).file).name)
+            refuse("fsync", patched, f".{Path(broken._committer._segment.path).stem}.001.jsonl.{os.getpid()}.tmp")
+            with pytest.raises(StoreReadOnly, match="sync failed"):
+                broken.append(EVENT, message="lost?")
+        with pytest.raises(StonelogError, match="sync failed"):
+            list(Reader(directory).read())
+        assert Reader(directory).last_seq == 4
+        receipt = other.append(EVENT, message="after")
+        acks[receipt.seq] = receipt.id
+        with pytest.raises(StoreReadOnly, match="sync failed"):
+            broken.append(EVENT)
+        receipt = other.append(EVENT)
+        acks[receipt.seq] = receipt.id
+        given = {event.seq: event.id for event in Reader(directory).read()}
+        assert {seq: given.get(seq) for seq in acks} == acks
+        assert other.trouble is None
+    with Store.open(directory) as store:
+        assert not store.recovered.faults
+        found = [event.seq for event in store.read()]
+        assert found == list(range(1, len(found) + 1))
+
+
+def test_F32_a_process_that_rolled_past_a_failed_one_takes_its_lines_along(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the mark of the failed one is gone readers are given lines again, dense and in order."""
+    with freeze_time("2026-11-23 12:00") as clock, Store.open(directory) as broken, Store.open(directory) as other:
+        broken.append(EVENT)
+        with monkeypatch.context() as patched:
+            refuse("sync_data", patched, "2026-11-23.jsonl")
+            refuse("fsync", patched, f".2026-11-23.001.jsonl.{os.getpid()}.tmp")
+            with pytest.raises(StoreReadOnly):
+                broken.append(EVENT)
+        clock.move_to("2026-11-24 12:00")
+        assert other.append(EVENT).file.endswith("2026-11-24.jsonl")
+        found = [event.seq for event in Reader(directory).read()]
+        assert found == list(range(1, len(found) + 1))
+    assert (directory / "lock").read_bytes().rstrip() == b"2026-11-24.jsonl"
+
+
 def test_F51_one_id_is_one_event_in_every_answer(store: Store, failing: list[int]) -> None:
     """The store gives each id itself, so that a repeated call is another event; a line that stands in two segments
     after a failed sync, with its id and `seq`, is given once."""
@@ -135,3 +301,24 @@ def test_F51_one_id_is_one_event_in_every_answer(store: Store, failing: list[int
     assert len(found) == len(set(found))
     with Store.open(store.directory) as other:
         assert [event.id for event in other.read()].count(again.id) == 1
+
+
+def test_F34_the_next_segment_has_its_name_for_good_before_lines_go_from_the_one_before(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process died between the rename and the sync of the directory: recovery syncs it before it truncates."""
+    one, two, three = batches(1, 1, 1)
+    lay(directory, d23=one + two, d23_001=two + three)
+    done: list[str] = []
+    for name in ("truncate", "fsync_directory"):
+        real = getattr(files, name)
+
+        def call(*given: object, _name: str = name, _real: Callable[..., object] = real) -> object:
+            if _name == "truncate" or given == (directory / "events",):
+                done.append(_name)
+            return _real(*given)
+
+        monkeypatch.setattr(files, name, call)
+    with Store.open(directory):
+        pass
+    assert done[:2] == ["fsync_directory", "truncate"]
