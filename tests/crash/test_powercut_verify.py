@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from crashlab import on
+from crashlab import on, sample
 from powercut import Disk
 from stonelog.filestore import Store, verify
 
@@ -68,6 +68,7 @@ def test_F01_no_state_after_a_power_cut_is_a_fault(
     work = place / "work"
     work.mkdir()
     disk = Disk(work)
+    disk.dull = frozenset({"lock"})
     directory = work / "store"
     with on(disk):
         directory.mkdir(mode=0o700)
@@ -77,7 +78,7 @@ def test_F01_no_state_after_a_power_cut_is_a_fault(
     for name in ("fsync", "sync_data", "fsync_directory"):
         monkeypatch.setattr(files, name, lambda place: None)
     assert len(disk.states) > 50
-    for state in disk.states.values():
+    for state in sample(disk.states.values(), 300):
         shutil.rmtree(work)
         state.write_to(work)
         told = [fault for fault in verify(directory) if not fault.note]
