@@ -64,8 +64,9 @@ def failed_sync(disk: Disk, directory: Path) -> Iterator[None]:
         add(disk, store, "e")
 
 
-def failed_sync_at_roll(disk: Disk, directory: Path) -> None:
+def failed_sync_at_roll(disk: Disk, directory: Path) -> Iterator[None]:
     """The sync of the old day fails at midnight, with events in it that another writer had not synced."""
+    yield
     with freeze_time("2026-11-23T23:59:59Z") as clock, Store.open(directory) as store:
         add(disk, store, "a")
         with Store.open(directory, durability="none") as lax:

@@ -285,7 +285,6 @@ def test_F32_space_that_is_missing_behind_the_file_system_is_no_acknowledgement(
         check(directory, acks)
 
 
-@pytest.mark.xfail(reason="a reader cannot tell that a sync failed: its own says that all is well, or EROFS")
 def test_F32_a_reader_is_not_given_what_a_failed_sync_lost(tmp_path: Path) -> None:
     """An event that was refused because its sync failed is not read as one on stable storage."""
     with (
