@@ -91,8 +91,11 @@ def open_lock(path: Path) -> int:
 
 def close(fd: int) -> None:
     """The descriptor is closed. What closing complains of is no news: what must be on disk was synced before."""
-    with contextlib.suppress(OSError):
+    try:
         os.close(fd)
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise
 
 
 def lock(fd: int) -> bool:

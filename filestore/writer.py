@@ -47,7 +47,7 @@ _open_segments: weakref.WeakSet[ActiveSegment] = weakref.WeakSet()
 
 
 def _let_go_in_child() -> None:
-    """A descriptor that a forked child keeps would keep the lock, should the parent die while it holds it."""
+    """A descriptor that a forked child keeps would keep the space of a segment that was sealed and removed since."""
     for segment in list(_open_segments):
         segment.close()
 
@@ -75,7 +75,6 @@ class _Roll:
     """A request to begin a new day's segment if the day is over; if `early`, also before."""
 
     early: bool
-
     done: queue.SimpleQueue[str | StonelogError | None]
 
 
@@ -231,7 +230,11 @@ class Committer:
         with self._starting:
             if self._thread is None and not self._ending:
                 thread = threading.Thread(target=self._run, name="stonelog-committer", daemon=True)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    text = f"{self._layout.directory}: nothing was written: {error}"
+                    raise StonelogError(text, hint="the process may have no more threads; try again") from error
                 self._thread = thread
 
     def _refuse_leader(self) -> None:

@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 import pytest
 
+from programs import whole_lines
 from stonelog.filestore import Reader, Store
-from stonelog.filestore.codec import stamp
 
 ENVIRONMENT = {
     **os.environ,
@@ -115,17 +115,6 @@ def start(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
         yield begin
         nursery.stdin.close()
-
-
-def whole_lines(directory: Path) -> Iterator[tuple[int, str]]:
-    """`seq` and id of every line of every segment, each checked."""
-    for segment in Reader(directory).segments():
-        data = segment.path.read_bytes()
-        assert data.endswith(b"\n") or not data
-        for line in data.split(b"\n")[:-1]:
-            known = stamp(line)
-            assert known is not None, (segment.name, line[:80])
-            yield known.seq, line.partition(b'"id":"')[2][:36].decode()
 
 
 def check(directory: Path, acknowledged: dict[int, str]) -> int:

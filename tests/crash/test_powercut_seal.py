@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from crashlab import LONG, Scenario, add, broken, killed, record, reopen, sample
+from crashlab import LONG, Scenario, add, broken, killed, record, reopen, sample, verdict
 from daylife import check_life
 from powercut import Disk, State
 from stonelog.filestore import Store
@@ -85,12 +85,6 @@ def judged(states: list[State], place: Path) -> list[str]:
     """What goes wrong in which of the states, on a later day."""
     with freeze_time("2026-11-26T12:00Z"):
         return broken(states, place, check_life)
-
-
-def verdict(what: str, tried: int, wrong: list[str]) -> None:
-    """Tells how many states were tried; fails if any was broken."""
-    print(f"{what}: {tried} states")
-    assert not wrong, f"{len(wrong)} of {tried} states: " + "\n".join(wrong[:5])
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -30,6 +30,7 @@ __all__ = [
     "reopen",
     "restart",
     "sample",
+    "verdict",
 ]
 
 files = importlib.import_module("stonelog.filestore.files")
@@ -147,3 +148,9 @@ def broken(states: Iterable[State], place: Path, check: Check) -> list[str]:
         except (AssertionError, StonelogError, OSError) as error:
             wrong.append(f"{state.where}: {error!r}"[:600])
     return wrong
+
+
+def verdict(what: str, tried: int, wrong: list[str]) -> None:
+    """Tells how many states were tried; fails if any was broken."""
+    print(f"{what}: {tried} states")
+    assert not wrong, f"{len(wrong)} of {tried} states: " + "\n".join(wrong[:5])

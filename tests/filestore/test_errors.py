@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
 
 from stonelog import filestore
@@ -11,6 +14,7 @@ from stonelog.filestore import (
     EventTooLarge,
     InvalidEvent,
     StonelogError,
+    Store,
     shorten,
 )
 
@@ -71,3 +75,19 @@ def test_a_field_that_is_not_there_is_called_missing():
     with pytest.raises(InvalidEvent, match=r"^action: missing: it is required: ") as caught:
         Event.check({"category": "api"})
     assert "None" not in str(caught.value)
+
+
+def test_without_a_thread_to_write_an_append_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that may start no more threads hears what is missing; nothing was written, and later it works."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Store.open(tmp_path / "data") as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", start)
+            with pytest.raises(StonelogError, match=r"nothing was written: can't start new thread; the process may"):
+                store.append(category="api", action="read")
+        assert store.append(category="api", action="read").seq == 1

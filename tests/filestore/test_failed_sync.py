@@ -322,3 +322,25 @@ def test_F34_the_next_segment_has_its_name_for_good_before_lines_go_from_the_one
     with Store.open(directory):
         pass
     assert done[:2] == ["fsync_directory", "truncate"]
+
+
+def test_F34_a_segment_that_another_process_wrote_into_is_made_durable_anew(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer may have been killed after a failed sync, which a descriptor opened later is not told: who goes on in
+    the segment writes its lines over themselves before they are synced."""
+    over: list[str] = []
+    real = files.write_over
+
+    def write_over(path: Path, offset: int, data: bytes) -> None:
+        over.append(path.name)
+        real(path, offset, data)
+
+    with Store.open(directory) as one, Store.open(directory, durability="none") as two:
+        one.append(EVENT)
+        begun = two.roll(early=True)
+        two.append(EVENT)
+        monkeypatch.setattr(files, "write_over", write_over)
+        receipt = one.append(EVENT)
+        assert (Path(receipt.file).name, receipt.seq) == (begun, 3)
+        assert over == [begun]
