@@ -25,11 +25,12 @@ class Clock:
     """Compares the wall clock with the steady one at each look. For one thread."""
 
     def __init__(self) -> None:
-        self._wall, self._elapsed = datetime.now(UTC), elapsed()
+        self._wall, self.elapsed = datetime.now(UTC), elapsed()
+        """`elapsed` as it was at the last look."""
 
     def look(self) -> tuple[datetime, float]:
         """The time now, and by how many seconds the clock jumped since the last look, 0 if it did not."""
         wall, steady = datetime.now(UTC), elapsed()
-        jump = (wall - self._wall).total_seconds() - (steady - self._elapsed)
-        self._wall, self._elapsed = wall, steady
+        jump = (wall - self._wall).total_seconds() - (steady - self.elapsed)
+        self._wall, self.elapsed = wall, steady
         return wall, jump if jump <= -BACK_SECONDS or jump >= FORWARD_SECONDS else 0.0

@@ -75,7 +75,7 @@ def _unencodable(fields: Mapping[str, Any], index: int | None, reason: str) -> I
 def seal_line(body: bytes, seq: int, synced: int) -> bytes:
     """The whole line, without line end: `seq` first, then the body, `synced`, and `hash` over all bytes before it."""
     head = b'{"seq":%d,%b,"synced":%d' % (seq, body, synced)
-    return head + b',"hash":"%b"}' % sha256(head).hexdigest()[:16].encode()
+    return b'%b,"hash":"%b"}' % (head, sha256(head).digest()[:8].hex().encode())
 
 
 def stamp(line: bytes) -> Stamp | None:

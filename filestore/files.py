@@ -19,7 +19,6 @@ __all__ = [
     "close",
     "create",
     "forget_cached",
-    "free",
     "fsync",
     "fsync_directory",
     "identity",
@@ -37,9 +36,9 @@ __all__ = [
     "reserve",
     "size",
     "size_at",
+    "space",
     "status",
     "sync_data",
-    "total",
     "truncate",
     "unlock",
     "write_all",
@@ -159,16 +158,10 @@ def allocated(path: Path) -> int:
         return 0
 
 
-def free(path: Path) -> int:
-    """The bytes that we may still write on the file system that holds `path`."""
+def space(path: str | Path) -> tuple[int, int]:
+    """The bytes that we may still write on the file system that holds `path`, and how many it has in all."""
     found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
-
-
-def total(path: Path) -> int:
-    """The bytes of the file system that holds `path`."""
-    found = os.statvfs(path)
-    return found.f_blocks * found.f_frsize
+    return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 
 def reserve(path: Path, length: int) -> None:

@@ -25,9 +25,15 @@ def act(action: str, message: str, *, level: Level = "warning", **metadata: obje
 
 
 def prepare(
-    event: Mapping[str, Any] | Event | None, fields: Mapping[str, Any], index: int | None = None
+    event: Mapping[str, Any] | Event | None,
+    fields: Mapping[str, Any],
+    index: int | None = None,
+    now: int | None = None,
 ) -> tuple[str, bytes]:
-    """The id given to the event, and its body: all that is done outside the lock."""
+    """The id given to the event, and its body: all that is done outside the lock.
+
+    It is said to have happened `now`, in ns since the epoch, if it has no time of its own.
+    """
     if event is None:
         present = checked(fields, index)
     elif type(event) is dict:
@@ -42,7 +48,8 @@ def prepare(
         present = checked({**event, **fields}, index)
     else:
         raise InvalidEvent("event", event, "an object with category and action", index=index)
-    now = time.time_ns()
+    if now is None:
+        now = time.time_ns()
     identity = uuid7(now // 1_000_000)
     before = f'"id":"{identity}",' if "time" in present else f'"id":"{identity}","time":"{_time_text(now)}",'
     return identity, encode(present, before=before, index=index)

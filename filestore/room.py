@@ -42,10 +42,10 @@ class Room:
             self._bytes += len(body)
         return True
 
-    def leave(self, size: int, *, written: bool) -> None:
-        """An event of so many bytes waits no more."""
+    def leave(self, events: int, size: int, *, written: bool) -> None:
+        """So many events, of so many bytes in all, wait no more."""
         with self._changed:
-            self._events -= 1
+            self._events -= events
             self._bytes -= size
-            self.dropped += not written
-            self._changed.notify()
+            self.dropped += 0 if written else events
+            self._changed.notify(events)

@@ -24,6 +24,10 @@ _SHARE: Final = 32
 _ROOM: Final = 2
 """The reserve is made when so many times its size is free, and space is no longer low from a quarter above the mark."""
 _LEVEL: Final = b'"level":"'
+SECONDS: Final = 0.1
+"""How old what is known may be when something is written, as long as that is little against the mark."""
+_PART: Final = 8
+"""Little is this part of it, or less."""
 
 log = logging.getLogger("stonelog")
 
@@ -33,19 +37,34 @@ class Space:
 
     def __init__(self, layout: Layout, reserve_bytes: int) -> None:
         self._layout = layout
+        self._events = str(layout.events)  # looked at often
         self._wanted = reserve_bytes
         self.mark = 0
         """Below so many free bytes space is low; 0: the policy is off."""
         self.free = 0
         self.low = False
         self._shed = 0
+        self._looked = float("-inf")
+        self._written = 0
+
+    def look_again(self, elapsed: float, size: int) -> bool:
+        """Whether it was looked, because the last time was long before `elapsed` (see clock) or much was written since.
+
+        `size` bytes are going to be written.
+        """
+        self._written += size
+        if 0 <= elapsed - self._looked < SECONDS and self._written <= self.mark // _PART:
+            return False
+        self._looked, self._written = elapsed, 0
+        self.look()
+        return True
 
     def look(self) -> None:
         """`free`, `mark` and `low` are those of now; as they were if the system does not tell."""
         if not self._wanted:
             return
         try:
-            self.free, total = files.free(self._layout.events), files.total(self._layout.events)
+            self.free, total = files.space(self._events)
             lent = self.low and not files.size_at(self._layout.reserve)
         except OSError:
             return  # the write itself will say what is wrong

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -13,6 +14,7 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
 
+from .batch import Request
 from .errors import DiskFull, InvalidSetting, StonelogError, StoreLocked, StoreReadOnly, shorten
 from .event import Event
 from .explain import explain_opening
@@ -23,7 +25,7 @@ from .reader import Reader
 from .recovery import Recovery
 from .settings import Durability, StoreSettings, load_section
 from .upkeep import Upkeep
-from .writer import Committer, Request
+from .writer import Committer
 
 __all__ = ["Receipt", "Store"]
 
@@ -130,9 +132,14 @@ class Store:
         Raises InvalidEvent, EventTooLarge: nothing is written; StoreLocked, DiskFull, StoreReadOnly: it is not
         acknowledged, and present whole or not at all.
         """
-        identity, body = prepare(event, fields)
-        request = self._commit_and_wait([body])
-        return Receipt(request.seq, identity, request.path, request.offsets[0], self.settings.durability)
+        if event is None or type(event) is dict or isinstance(event, Event):
+            request = Request.draft(event, fields, time.time_ns())
+        else:  # what a mapping of another type does when it is asked is better done here than in the thread that writes
+            identity, body = prepare(event, fields)
+            request = Request((body,))
+            request.identity = identity
+        self._commit_and_wait(request)
+        return Receipt(request.seq, request.identity, request.path, request.offsets[0], self.settings.durability)
 
     def append_many(self, events: Iterable[Mapping[str, Any] | Event]) -> list[Receipt]:
         """All the events are written in one piece with one sync, in this order; a receipt for each.
@@ -147,7 +154,7 @@ class Store:
             bodies.append(body)
         if not bodies:
             return []
-        request = self._commit_and_wait(bodies)
+        request = self._commit_and_wait(Request(bodies))
         path, durability = repeat(request.path), repeat(self.settings.durability)
         return list(map(Receipt._make, zip(count(request.seq), identities, path, request.offsets, durability)))
 
@@ -257,11 +264,11 @@ class Store:
 
     def _record(self, action: str, message: str, *, level: Level, **metadata: object) -> None:
         """An event of the store's own is as safe as its durability says. Raises StonelogError."""
-        self._commit_and_wait([act(action, message, level=level, **metadata)])
+        self._commit_and_wait(Request([act(action, message, level=level, **metadata)]))
 
-    def _commit_and_wait(self, bodies: list[bytes]) -> Request:
+    def _commit_and_wait(self, request: Request) -> Request:
         self._check_open()
-        return self._committer.commit(bodies)
+        return self._committer.commit(request)
 
 
 def _retain_early(reference: weakref.ref[Store]) -> None:

@@ -49,6 +49,15 @@ class Told:
             action, text, level = "store_space_low", "Little space is left: emit sheds the lowest levels", "error"
         self._untold.append(act(action, text, level=level, free=space.free, reserve_bytes=space.mark))
 
+    def is_silent(self, room: Room) -> bool:
+        """Whether there is certainly nothing to tell."""
+        return not (
+            self._untold
+            or room.dropped > self._dropped
+            or len(self._recovered.quarantined) > self._quarantined
+            or len(self._segment.abandoned) > self._abandoned
+        )
+
     @contextmanager
     def pending(self, room: Room, *, ended: bool) -> Iterator[list[bytes]]:
         """The bodies of the events to write in the block; if it fails they are given again the next time.

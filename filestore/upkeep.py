@@ -104,7 +104,7 @@ class UpkeepReader:
         settings = load_section(RetentionSettings, self._layout.directory, "retention")
         segments = self._segments()
         used = sum(files.allocated(self._layout.events / name) for forms in segments for name in forms.files)
-        space = files.free(self._layout.directory)
+        space, _ = files.space(self._layout.directory)
         today = datetime.now(UTC).date()
         holds, _ = read_holds(self._layout)
         return Retained(*plan_removals(self._layout, segments, settings, holds, today, used, space), dry_run=True)

@@ -20,11 +20,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import islice
 from typing import Final
 
+from .batch import Batch, Request
 from .clock import FORWARD_SECONDS, Clock
-from .codec import seal_line
 from .errors import StonelogError, StoreReadOnly
 from .explain import explain, unknown
 from .layout import Layout
@@ -35,13 +34,12 @@ from .settings import StoreSettings
 from .space import Space
 from .told import Told
 
-__all__ = ["Committer", "Request"]
+__all__ = ["Committer"]
 
 log = logging.getLogger("stonelog")
 
-_BATCH_EVENTS: Final = 4096
-_BATCH_BYTES: Final = 4 * 1024 * 1024
-
+_LINGER_SECONDS: Final = 0.005
+"""So long an emitted event waits for more of them, since nobody waits for it: fewer syncs, fewer changes of threads."""
 
 _open_segments: weakref.WeakSet[ActiveSegment] = weakref.WeakSet()
 
@@ -53,21 +51,6 @@ def _let_go_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go_in_child)
-
-
-class Request:
-    """What one caller wants written; `seq`, `path` and `offsets`, or `error`, are set when `notify` is called."""
-
-    __slots__ = ("bodies", "error", "notify", "offsets", "path", "seq", "size")
-
-    def __init__(self, bodies: list[bytes], notify: Callable[[], object] = lambda: None) -> None:
-        self.bodies = bodies
-        self.size = sum(map(len, bodies))
-        self.notify = notify
-        self.seq = 0
-        self.path = ""
-        self.offsets: list[int] = []
-        self.error: Callable[[], StonelogError] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +74,12 @@ class Committer:
         self._layout = layout
         self._settings = settings
         self._segment = ActiveSegment(layout, settings)
-        self._queue: deque[Request | _Roll | None] = deque()
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._queue: deque[Request | bytes | _Roll | None] = deque()
+        """What waits: requests, the bodies of emitted events, and None for the end."""
+        self._bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        """Wakes the committer's thread; says whether somebody waits for what is in the queue now."""
+        self._idle = self._lingering = False
+        """Whether that thread listens for the bell: for any, or for one that somebody waits for."""
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._leading = threading.Lock()
@@ -138,20 +125,17 @@ class Committer:
         """The failed sync after which nothing more is taken, if there was one."""
         return StoreReadOnly(self._segment.failed, hint=REOPEN) if self._segment.failed else None
 
-    def commit(self, bodies: list[bytes]) -> Request:
+    def commit(self, request: Request) -> Request:
         """The request was answered: what it asks for is written, and synced if the durability says so.
 
         When nobody else is writing this thread does it itself, which spares the way to the committer's thread and back.
         Raises StonelogError, in a finalizer that runs in the middle of the store's own writing too.
         """
         self._refuse_leader()
-        request = None if self._queue or self._leading.locked() else self._lead(bodies)
-        if request is None:
-            turn = threading.Lock()
-            turn.acquire()
-            request = Request(bodies, turn.release)
+        if self._queue or self._leading.locked() or not self._lead(request):
+            request.expect()
             self._put(request)
-            turn.acquire()
+            request.wait()
         if request.error is not None:
             raise request.error()
         return request
@@ -171,8 +155,7 @@ class Committer:
         """Whether the event was taken, to be written some time; see Room."""
         if not self._room.enter(body, may_wait=self._leader != threading.get_ident()):
             return False
-        request = Request([body], lambda: self._room.leave(len(body), written=request.error is None))
-        self._put(request)
+        self._put(body, urgent=False)
         return True
 
     def tell(self) -> None:
@@ -182,7 +165,7 @@ class Committer:
         """
         with self._told.pending(self._room, ended=True) as acts:
             if acts:
-                self.commit(acts)
+                self.commit(Request(acts))
 
     def close(self) -> None:
         """What was submitted is answered, the segment synced (unless durability is none) and everything let go.
@@ -206,11 +189,13 @@ class Committer:
                 self._segment.close()
                 self._refuse_rest()
 
-    def _put(self, item: Request | _Roll | None) -> None:
+    def _put(self, item: Request | bytes | _Roll | None, *, urgent: bool = True) -> None:
         if self._thread is None:
             self._start()
         self._queue.append(item)
-        self._bell.put(None)
+        # Looked at after the item is in the queue: the committer's thread sets them before it looks there.
+        if self._idle or (urgent and self._lingering):
+            self._bell.put(urgent)
         if self._closed:  # looked at last: whoever closes sets it first and then empties the queue
             self._refuse_rest()
 
@@ -222,9 +207,12 @@ class Committer:
                 item = self._queue.popleft()
                 if isinstance(item, _Roll):
                     item.done.put(StoreReadOnly(text, hint=hint))
+                elif isinstance(item, bytes):
+                    self._room.leave(1, len(item), written=False)
                 elif item is not None:
-                    item.error = lambda: StoreReadOnly(text, hint=hint)
-                    item.notify()
+                    batch = Batch()
+                    batch.add(item)
+                    batch.answer(lambda: StoreReadOnly(text, hint=hint), self._room)
 
     def _start(self) -> None:
         with self._starting:
@@ -248,124 +236,122 @@ class Committer:
         ended = False
         while not ended:
             try:
-                self._bell.get()
-                while not self._bell.empty():  # one look into the queue is enough for all of them
-                    self._bell.get()
+                self._await_work()
                 with self._leading:
                     ended = self._work_off()
             except BaseException:  # such as having run out of memory: there may be some again
                 log.exception("the thread that writes goes on after an error")
-                self._bell.put(None)
         self._ended.set()
 
-    def _lead(self, bodies: list[bytes]) -> Request | None:
-        """The answered request; None if others came first.
+    def _await_work(self) -> None:
+        """There is something in the queue, most likely, and if nobody waits for it, it has had time to become more."""
+        self._idle = self._lingering = True
+        urgent = bool(self._queue) or self._bell.get()
+        self._idle = False
+        with contextlib.suppress(queue.Empty):
+            while not urgent:
+                urgent = self._bell.get(timeout=_LINGER_SECONDS)
+        self._lingering = False
+        while not self._bell.empty():  # one look into the queue is enough for all of them
+            self._bell.get()
+
+    def _lead(self, request: Request) -> bool:
+        """Whether the request was answered; not if others came first.
 
         Never in the main thread: handlers of signals run there, at any point, and may raise or call the store.
         """
         if threading.current_thread() is threading.main_thread() or not self._leading.acquire(blocking=False):
-            return None
+            return False
         try:
             if self._queue or self._closed:
-                return None
+                return False
             self._leader = threading.get_ident()
-            request = Request(bodies)
-            self._answer([request])
+            self._answer(request)
         finally:
             self._leader = 0
             self._leading.release()
-        return request
+        return True
 
     def _work_off(self) -> bool:
         """Whether the store is being closed; what is in the queue is answered."""
         self._leader = threading.get_ident()
         try:
             while self._queue:
-                item = self._queue.popleft()
+                item = self._queue[0]
+                if isinstance(item, (Request, bytes)):
+                    self._answer(None)
+                    continue
+                self._queue.popleft()
                 if item is None:
                     return True
-                if isinstance(item, _Roll):
-                    item.done.put(self._roll(early=item.early))
-                else:
-                    self._answer([item])
+                item.done.put(self._roll(early=item.early))
             return False
         finally:
             self._leader = 0
 
-    def _gather(self, batch: list[Request]) -> None:
-        """What has queued up meanwhile is in the batch too, up to a roll, the end, or as much as a batch may hold."""
-        waiting, events, size = self._queue, len(batch[0].bodies), batch[0].size
-        while waiting and events < _BATCH_EVENTS and size < _BATCH_BYTES:
-            item = waiting[0]
-            if not isinstance(item, Request):
-                return
-            waiting.popleft()
-            batch.append(item)
-            events += len(item.bodies)
-            size += item.size
-
-    def _answer(self, batch: list[Request]) -> None:
-        """Everyone in the batch, which grows on the way, is told what became of it."""
-        error: Callable[[], StonelogError] | None = unknown
+    def _answer(self, request: Request | None) -> None:
+        """Everyone who waits, and whose request is given, is told what became of it."""
+        error: Callable[[], BaseException] | None = unknown
+        batch = Batch()
         try:
+            if request is not None:
+                batch.add(request)
+            batch.take(self._queue)
             self._commit(batch, more=True)
             error = None
-            self._record()
+            if not self._told.is_silent(self._room):
+                self._record()
         except BaseException as reason:  # noqa: BLE001 (whatever it is, every caller must hear of it)
             error = explain(reason)
-        finally:  # whatever happens here, even to run out of memory, nobody waits for ever
-            for request in batch:
-                request.error = error
-                try:
-                    request.notify()
-                except BaseException:  # those after it wait too
-                    log.exception("a caller could not be told what became of its event")
+        finally:
+            self._tell_all(batch, error)
         with self.committed:
             self.committed.notify_all()
+
+    def _tell_all(self, batch: Batch, error: Callable[[], BaseException] | None) -> None:
+        while True:  # whatever happens here, even to run out of memory, nobody may wait for ever
+            try:
+                return batch.answer(error, self._room)
+            except BaseException:
+                log.exception("a caller could not be told what became of its event")
 
     def _record(self) -> None:
         """The store's own events are written; if they cannot be, the log has to do."""
         try:
             with self._told.pending(self._room, ended=not any(self._queue)) as acts:
                 if acts:
-                    self._commit([Request(acts)], more=False)
+                    batch = Batch()
+                    batch.add(Request(acts))
+                    self._commit(batch, more=False)
         except BaseException as error:  # noqa: BLE001 (callers wait for the answer to what was already written)
             log.warning("what the store did could not be recorded: %s", error)
 
-    def _commit(self, batch: list[Request], *, more: bool) -> None:
+    def _commit(self, batch: Batch, *, more: bool) -> None:
+        """What the batch holds is written, and synced if need be; with `more` it takes in what came meanwhile."""
         segment = self._segment
         if segment.failed:
             raise StoreReadOnly(segment.failed, hint=REOPEN)
-        self._look_at_space()
+        if not batch.bodies:
+            return  # all that was asked for was refused
         now, jump = self._clock.look()
+        self._look_at_space(batch.size)
         if jump:
             self._told.jumped(jump, now)
         segment.attach(today(), anew=jump <= -FORWARD_SECONDS)
         try:
             if more:
-                self._gather(batch)  # not before: to get the lock may have taken its time
-            seq, offset, path = segment.last_seq + 1, segment.end, segment.path
-            bodies = [body for request in batch for body in request.bodies]
-            synced = segment.durable_seq
-            lines = [seal_line(body, number, synced) for number, body in enumerate(bodies, seq)]
-            lengths = map(len, lines)
-            for request in batch:
-                request.seq, request.path = seq, path
-                for length in islice(lengths, len(request.bodies)):
-                    request.offsets.append(offset)
-                    offset += length + 1
-                seq += len(request.bodies)
-            lines.append(b"")
-            segment.append(b"\n".join(lines), seq - 1)
+                batch.take(self._queue)  # to get the lock may have taken its time
+            seq = segment.last_seq + 1
+            data = batch.lines(seq, segment.durable_seq, segment.path, segment.end)
+            segment.append(data, segment.last_seq + len(batch.bodies))
         finally:
             segment.release()
         if self._settings.durability == "fsync" and (moved := segment.sync()) is not None:
-            for request in batch:
-                request.path = segment.path
-                request.offsets = [offset - moved for offset in request.offsets]
+            batch.moved(segment.path, moved)
 
-    def _look_at_space(self) -> None:
-        self._space.look()
+    def _look_at_space(self, size: int) -> None:
+        if not self._space.look_again(self._clock.elapsed, size):
+            return
         if self._space.low != self._space_was_low:
             self._space_was_low = self._space.low
             self._told.space_turned(self._space)

@@ -29,8 +29,7 @@ class Figures:
 def figures(monkeypatch: pytest.MonkeyPatch) -> Figures:
     """The file system has as much space as this says."""
     found = Figures()
-    monkeypatch.setattr(files, "free", lambda path: found.free)
-    monkeypatch.setattr(files, "total", lambda path: 1 << 40)
+    monkeypatch.setattr(files, "space", lambda path: (found.free, 1 << 40))
     return found
 
 

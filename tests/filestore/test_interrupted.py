@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stonelog.filestore import Store, StoreReadOnly, files
-from stonelog.filestore.writer import Request
+from stonelog.filestore.batch import Request
 
 EVENT = {"category": "api", "action": "read"}
 BODY = b'"id":"x","time":"2026-11-23T12:00:00.000000Z","level":"info","category":"api","action":"read"'
@@ -26,6 +26,7 @@ def test_F40_the_thread_that_writes_survives_whatever_a_caller_does_when_it_is_t
 
     store._committer.submit(Request([BODY], fail))
     assert store.append(EVENT).seq == 2
+    assert store.append(EVENT).seq == 3  # by now all of the batch before were told
     assert "could not be told" in caplog.text
 
 

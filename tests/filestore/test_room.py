@@ -25,7 +25,7 @@ def test_room_is_bounded_by_number(directory: Path) -> None:
     """So many events may wait; who leaves makes room for one; what is refused is counted."""
     room = make(directory, emit_events=2)
     assert [room.enter(BODY, may_wait=True) for _ in range(3)] == [True, True, False]
-    room.leave(len(BODY), written=True)
+    room.leave(1, len(BODY), written=True)
     assert [room.enter(BODY, may_wait=True) for _ in range(2)] == [True, False]
     assert room.dropped == 2
 
@@ -35,7 +35,7 @@ def test_room_is_bounded_by_bytes(directory: Path) -> None:
     room = make(directory, emit_bytes=250)
     assert [room.enter(BODY, may_wait=True) for _ in range(3)] == [True, True, False]
     for _ in range(2):
-        room.leave(len(BODY), written=True)
+        room.leave(1, len(BODY), written=True)
     assert [room.enter(BODY * 3, may_wait=True), room.enter(b"x", may_wait=True)] == [True, False]
 
 
@@ -43,7 +43,7 @@ def test_what_could_not_be_written_is_counted(directory: Path) -> None:
     """An event that left its place unwritten is dropped, and its place is free."""
     room = make(directory, emit_events=1)
     assert room.enter(BODY, may_wait=True)
-    room.leave(len(BODY), written=False)
+    room.leave(1, len(BODY), written=False)
     assert room.dropped == 1
     assert room.enter(BODY, may_wait=True)
 
@@ -57,7 +57,7 @@ def test_with_block_the_caller_waits_unless_it_must_not(directory: Path) -> None
     caller = threading.Thread(target=lambda: entered.append(room.enter(BODY, may_wait=True)))
     caller.start()
     assert entered == []
-    room.leave(len(BODY), written=True)
+    room.leave(1, len(BODY), written=True)
     caller.join(20)
     assert entered == [True]
     assert room.dropped == 1
@@ -68,8 +68,7 @@ def test_what_is_shed_is_counted_and_takes_no_room(
     directory: Path, monkeypatch: pytest.MonkeyPatch, overflow: str
 ) -> None:
     """On a disk that gets full low levels are refused at once, also where a full queue would make the caller wait."""
-    monkeypatch.setattr(files, "free", lambda path: 0)
-    monkeypatch.setattr(files, "total", lambda path: 1 << 40)
+    monkeypatch.setattr(files, "space", lambda path: (0, 1 << 40))
     settings = StoreSettings.model_validate({"emit_events": 1, "emit_overflow": overflow})
     space = Space(Layout(directory), 1 << 20)
     space.look()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stonelog.filestore import files
+from stonelog.filestore import space as module
 from stonelog.filestore.layout import Layout
 from stonelog.filestore.names import LEVELS
 from stonelog.filestore.space import Space
@@ -27,8 +28,7 @@ class Figures:
 def figures(monkeypatch: pytest.MonkeyPatch) -> Figures:
     """The file system has as much space as these say."""
     found = Figures()
-    monkeypatch.setattr(files, "free", lambda path: found.free)
-    monkeypatch.setattr(files, "total", lambda path: found.total)
+    monkeypatch.setattr(files, "space", lambda path: (found.free, found.total))
     return found
 
 
@@ -43,6 +43,26 @@ def shed(space: Space) -> list[str]:
     """The levels of which `emit` takes no event now."""
     bodies = dict.fromkeys(LEVELS, b'"id":"x","time":"y","level":"%s","message":"\\"level\\":\\"debug\\""')
     return [level for level, body in bodies.items() if space.sheds(body % level.encode())]
+
+
+def test_space_is_looked_at_again_after_a_while_or_after_much_was_written(
+    layout: Layout, figures: Figures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known is a tenth of a second old at most, and never by more bytes than an eighth of the mark."""
+    monkeypatch.setattr(module, "SECONDS", 0.1)
+    space = Space(layout, MARK)
+    assert space.look_again(1000.0, 0)
+    figures.free = 0
+    assert not space.look_again(1000.09, MARK // 16)
+    assert not space.look_again(1000.09, MARK // 16)
+    assert not space.low
+    assert space.look_again(1000.09, 1)
+    assert space.low
+    figures.free = 1 << 30
+    assert not space.look_again(1000.18, MARK // 8)
+    assert space.look_again(1000.20, 0)
+    assert not space.low
+    assert space.look_again(5.0, 0), "a clock that was set back"
 
 
 def test_the_mark_is_the_setting_or_a_part_of_a_small_disk(layout: Layout, figures: Figures) -> None:
@@ -112,7 +132,7 @@ def test_a_file_system_that_does_not_answer_changes_nothing(
     def fail(path: Path) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(files, "free", fail)
+    monkeypatch.setattr(files, "space", fail)
     space.look()
     space.set_aside()
     assert (space.low, space.free, space.mark) == (True, 0, MARK)

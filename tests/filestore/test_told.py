@@ -43,7 +43,7 @@ class Teller:
         """So many emitted events could not be written."""
         for _ in range(count):
             assert self.room.enter(b'"level":"info"', may_wait=False)
-            self.room.leave(14, written=False)
+            self.room.leave(1, 14, written=False)
 
 
 @pytest.fixture
@@ -120,8 +120,7 @@ def test_space_that_gets_low_and_is_back_is_told(
 ) -> None:
     """Each turn once, with what is free and the mark."""
     free = {"now": 1 << 30}
-    monkeypatch.setattr(files, "free", lambda path: free["now"])
-    monkeypatch.setattr(files, "total", lambda path: 1 << 40)
+    monkeypatch.setattr(files, "space", lambda path: (free["now"], 1 << 40))
     for now in (1 << 30, 1 << 20, 1 << 20, 1 << 30, 1 << 30):
         free["now"] = now
         store.append(category="api", action="read")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from stonelog.filestore import DiskFull, StonelogError, Store, StoreReadOnly, files, writer
+from stonelog.filestore import DiskFull, StonelogError, Store, StoreReadOnly, batch, files, writer
 
 EVENT = {"category": "api", "action": "read"}
 
@@ -62,7 +62,7 @@ def queue_up(store: Store, pool: ThreadPoolExecutor, count: int) -> list[object]
     committer = store._committer
     real = committer._put
 
-    def put(request: writer.Request) -> None:
+    def put(request: batch.Request) -> None:
         real(request)
         queued.release()
 
@@ -259,7 +259,7 @@ def test_F36_F40_any_operation_that_fails_once_is_an_error_and_then_works(
 
 def test_F40_no_memory_while_lines_are_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A MemoryError at any line of a batch: nothing of it is written, nobody is acknowledged, the next append works."""
-    real = writer.seal_line
+    real = batch.seal_line
     for nth in range(3):
         calls = iter(range(10))
 
@@ -269,7 +269,7 @@ def test_F40_no_memory_while_lines_are_made(store: Store, monkeypatch: pytest.Mo
             return real(body, seq, synced)
 
         with monkeypatch.context() as patched:
-            patched.setattr(writer, "seal_line", seal)
+            patched.setattr(batch, "seal_line", seal)
             with pytest.raises(StonelogError, match="MemoryError"):
                 store.append_many([EVENT] * 3)
         assert append(store) == nth + 1
@@ -343,7 +343,7 @@ def test_a_roll_waits_its_turn_in_the_queue(store: Store, monkeypatch: pytest.Mo
 
 def test_a_batch_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """W6: what queued up is written in pieces of a bounded number of events."""
-    monkeypatch.setattr(writer, "_BATCH_EVENTS", 3)
+    monkeypatch.setattr(batch, "_MOST_EVENTS", 3)
     gate = Gate("sync_data", monkeypatch)
     writes: list[int] = []
     real = files.write_all
@@ -442,7 +442,7 @@ def test_a_finalizer_that_calls_the_store_while_it_writes_is_refused_not_stuck(
     store: Store, monkeypatch: pytest.MonkeyPatch, in_main: bool
 ) -> None:
     """Waiting for itself would take for ever: append, roll and close raise there, emit takes the event."""
-    real, refused = writer.seal_line, []
+    real, refused = batch.seal_line, []
 
     def seal(body: bytes, seq: int, synced: int) -> bytes:
         if not refused:
@@ -453,7 +453,7 @@ def test_a_finalizer_that_calls_the_store_while_it_writes_is_refused_not_stuck(
             assert store.emit(EVENT, message="emitted")
         return real(body, seq, synced)
 
-    monkeypatch.setattr(writer, "seal_line", seal)
+    monkeypatch.setattr(batch, "seal_line", seal)
     if in_main:
         assert append(store) == 1
     else:
@@ -469,12 +469,12 @@ def test_what_comes_too_late_is_refused(store: Store) -> None:
     append(store)
     store.close()
     told: list[object] = []
-    request = writer.Request([b""], lambda: told.append(request.error))
+    request = batch.Request([b""], lambda: told.append(request.error))
     store._committer.submit(request)
     assert request.error is not None
     assert "the store is closed" in str(request.error())
     assert isinstance(store._committer.submit_roll(early=False).get(timeout=30), StoreReadOnly)
     with pytest.raises(StoreReadOnly, match="the store is closed"):
-        store._committer.commit([b""])
+        store._committer.commit(batch.Request([b""]))
     assert len(told) == 1
     assert not store._committer.offer(b"") or store.dropped == 1

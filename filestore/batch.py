@@ -1,0 +1,205 @@
+"""What is written in one piece with one sync: what callers wait for, and what `emit` left to be written."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, count
+from operator import add
+from typing import Any, Final
+
+from .codec import seal_line
+from .event import Event
+from .explain import unknown
+from .prepare import prepare
+from .room import Room
+
+__all__ = ["Batch", "Request"]
+
+log = logging.getLogger("stonelog")
+
+_MOST_EVENTS: Final = 4096
+_MOST_BYTES: Final = 4 * 1024 * 1024
+
+_CHAIN: Final = 4
+"""So many waiting threads wake each other, one the next. If all were woken at once they would queue for the
+interpreter, which costs more than their work; one chain of all is slow where another thread keeps the interpreter."""
+
+
+class Request:
+    """What one caller wants written; `seq`, `path` and `offsets`, or `error`, are set when it is answered.
+
+    A caller that does not `wait` is told by a call of `notify` in the thread that writes.
+    """
+
+    __slots__ = (
+        "_draft",
+        "_refused",
+        "bodies",
+        "chained",
+        "error",
+        "following",
+        "identity",
+        "notify",
+        "offsets",
+        "path",
+        "place",
+        "seq",
+        "turn",
+    )
+
+    def __init__(self, bodies: Sequence[bytes] = (), notify: Callable[[], object] | None = None) -> None:
+        self.bodies = bodies
+        self.notify = notify
+        self.identity = ""
+        self.seq = 0
+        self.path = ""
+        self.offsets: list[int] = []
+        self.error: Callable[[], BaseException] | None = unknown  # until it is answered
+        self._refused: Callable[[], BaseException] | None = None
+        self.place = 0
+        """How many events stand before it in its batch."""
+        self.turn: threading.Lock | None = None
+        """Locked until the request is answered, if the caller waits."""
+        self.chained = False
+        """Whether the caller, when it wakes up, is going to release the turn of another one, `following`."""
+        self.following: threading.Lock | None = None
+        self._draft: tuple[Mapping[str, Any] | Event | None, Mapping[str, Any], int] | None = None
+
+    @classmethod
+    def draft(cls, event: dict[str, Any] | Event | None, fields: Mapping[str, Any], now: int) -> Request:
+        """A request for an event that is still to be checked; see `draw`. `now` is in ns since the epoch."""
+        request = cls()
+        request._draft = event, fields, now
+        return request
+
+    def draw(self) -> None:
+        """The event of a draft is checked and encoded: `identity` and `bodies` are set. Never raises.
+
+        An event that cannot be taken has no body, and its error is what the request will be answered with.
+
+        For the thread that writes: there, one event after the other, it takes a fraction of the time that it takes in
+        many threads that have just woken up.
+        """
+        if self._draft is not None:
+            event, fields, now = self._draft
+            self._draft = None
+            try:
+                self.identity, body = prepare(event, fields, now=now)
+                self.bodies = (body,)
+            except BaseException as reason:  # noqa: BLE001 (raised where the caller waits)
+                error = reason.with_traceback(None)
+                self._refused = lambda: error
+
+    def settle(self, error: Callable[[], BaseException] | None) -> None:
+        """The answer is known: written if there is no error. The caller is still to be told."""
+        self.error = self._refused or error
+
+    def expect(self) -> None:
+        """The caller is going to `wait`. In the main thread a signal may end that early: nobody depends on it."""
+        self.turn = threading.Lock()
+        self.turn.acquire()
+        self.chained = threading.get_ident() != threading.main_thread().ident
+
+    def wait(self) -> None:
+        """The request is answered."""
+        if self.turn is not None:
+            try:
+                self.turn.acquire()
+            finally:  # whatever is raised here, the others must not wait for ever
+                if self.following is not None:
+                    self.following.release()
+
+
+class Batch:
+    """Requests and emitted events in the order in which they are written. For one thread."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.size = 0
+        """Bytes of all of them."""
+        self._requests: list[Request] = []
+        self._emitted = self._emitted_bytes = 0
+
+    def add(self, request: Request) -> None:
+        """The request is the last in the batch."""
+        self._requests.append(request)
+        self._draw(request)
+
+    def take(self, waiting: deque[Any]) -> None:
+        """What waits is in the batch, up to what is neither request nor event, or as much as a batch may hold."""
+        while waiting and len(self.bodies) < _MOST_EVENTS and self.size < _MOST_BYTES:
+            item = waiting[0]
+            if isinstance(item, Request):
+                self._requests.append(item)
+                waiting.popleft()  # between these two nothing can fail: else it was answered never, or written twice
+                self._draw(item)
+            elif isinstance(item, bytes):
+                self.bodies.append(item)
+                waiting.popleft()
+                self.size += len(item)
+                self._emitted += 1
+                self._emitted_bytes += len(item)
+            else:
+                return
+
+    def lines(self, seq: int, synced: int, path: str, offset: int) -> bytes:
+        """The lines of the events, the first with `seq` and at `offset`; each request knows where its own are."""
+        lines = [seal_line(body, number, synced) for number, body in enumerate(self.bodies, seq)]
+        # Each line has a line end. Most writes on a quiet system are of one event.
+        offsets = [offset] if len(lines) == 1 else list(map(add, accumulate(map(len, lines), initial=offset), count()))
+        for request in self._requests:
+            place = request.place
+            request.seq, request.path = seq + place, path
+            request.offsets = offsets[place : place + len(request.bodies)]
+        lines.append(b"")
+        return b"\n".join(lines)
+
+    def moved(self, path: str, length: int) -> None:
+        """The lines stand in another file now, so many bytes nearer to its front."""
+        for request in self._requests:
+            request.path = path
+            request.offsets = [offset - length for offset in request.offsets]
+
+    def answer(self, error: Callable[[], BaseException] | None, room: Room) -> None:
+        """Everyone is told what became of it: written, if `error` is None. If this raises it is to be called again."""
+        following: threading.Lock | None = None
+        length = 0
+        try:
+            while self._requests:  # from the end: who is woken must know by then whom to wake
+                request = self._requests[-1]
+                request.settle(error)
+                if request.turn is None or not request.chained:
+                    _tell(request)
+                    self._requests.pop()
+                    continue
+                self._requests.pop()
+                request.following, following = following, request.turn
+                length += 1
+                if length == _CHAIN:
+                    following.release()
+                    following, length = None, 0
+        finally:
+            if following is not None:
+                following.release()
+        if self._emitted:
+            emitted, self._emitted = self._emitted, 0
+            room.leave(emitted, self._emitted_bytes, written=error is None)
+
+    def _draw(self, request: Request) -> None:
+        request.place = len(self.bodies)
+        request.draw()
+        self.bodies += request.bodies
+        self.size += sum(map(len, request.bodies))
+
+
+def _tell(request: Request) -> None:
+    try:
+        if request.turn is not None:
+            request.turn.release()
+        elif request.notify is not None:
+            request.notify()
+    except BaseException:  # those after it wait too
+        log.exception("a caller could not be told what became of its event")
