@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, count
 from operator import add
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from .codec import seal_line
 from .event import Event
@@ -34,44 +34,34 @@ class Request:
     A caller that does not `wait` is told by a call of `notify` in the thread that writes.
     """
 
-    __slots__ = (
-        "_draft",
-        "_refused",
-        "bodies",
-        "chained",
-        "error",
-        "following",
-        "identity",
-        "notify",
-        "offsets",
-        "path",
-        "place",
-        "seq",
-        "turn",
-    )
+    # Defaults of the class: what is not set when a request is made costs nothing, in the callers' threads.
+    bodies: Sequence[bytes] = ()
+    identity = ""
+    seq = 0
+    path = ""
+    offsets: Sequence[int] = ()
+    place = 0
+    """How many events stand before it in its batch."""
+    refused: Callable[[], BaseException] | None = None
+    """The error of an event that cannot be taken."""
+    error: Callable[[], BaseException] | None = staticmethod(unknown)
+    turn: threading.Lock | None = None
+    """Locked until the request is answered, if the caller waits."""
+    chained = False
+    """Whether the caller, when it wakes up, is going to release the turn of another one, `following`."""
+    following: threading.Lock | None = None
+    notify: Callable[[], object] | None = None
+    _draft: tuple[Mapping[str, Any] | Event | None, Mapping[str, Any], int] | None = None
 
-    def __init__(self, bodies: Sequence[bytes] = (), notify: Callable[[], object] | None = None) -> None:
+    def __init__(self, bodies: Sequence[bytes], notify: Callable[[], object] | None = None) -> None:
         self.bodies = bodies
-        self.notify = notify
-        self.identity = ""
-        self.seq = 0
-        self.path = ""
-        self.offsets: list[int] = []
-        self.error: Callable[[], BaseException] | None = unknown  # until it is answered
-        self._refused: Callable[[], BaseException] | None = None
-        self.place = 0
-        """How many events stand before it in its batch."""
-        self.turn: threading.Lock | None = None
-        """Locked until the request is answered, if the caller waits."""
-        self.chained = False
-        """Whether the caller, when it wakes up, is going to release the turn of another one, `following`."""
-        self.following: threading.Lock | None = None
-        self._draft: tuple[Mapping[str, Any] | Event | None, Mapping[str, Any], int] | None = None
+        if notify is not None:
+            self.notify = notify
 
     @classmethod
-    def draft(cls, event: dict[str, Any] | Event | None, fields: Mapping[str, Any], now: int) -> Request:
+    def draft(cls, event: dict[str, Any] | Event | None, fields: Mapping[str, Any], now: int) -> Self:
         """A request for an event that is still to be checked; see `draw`. `now` is in ns since the epoch."""
-        request = cls()
+        request = cls.__new__(cls)
         request._draft = event, fields, now
         return request
 
@@ -91,16 +81,12 @@ class Request:
                 self.bodies = (body,)
             except BaseException as reason:  # noqa: BLE001 (raised where the caller waits)
                 error = reason.with_traceback(None)
-                self._refused = lambda: error
-
-    def settle(self, error: Callable[[], BaseException] | None) -> None:
-        """The answer is known: written if there is no error. The caller is still to be told."""
-        self.error = self._refused or error
+                self.refused = lambda: error
 
     def expect(self) -> None:
         """The caller is going to `wait`. In the main thread a signal may end that early: nobody depends on it."""
-        self.turn = threading.Lock()
-        self.turn.acquire()
+        self.turn = turn = threading.Lock()
+        turn.acquire()
         self.chained = threading.get_ident() != threading.main_thread().ident
 
     def wait(self) -> None:
@@ -170,7 +156,7 @@ class Batch:
         try:
             while self._requests:  # from the end: who is woken must know by then whom to wake
                 request = self._requests[-1]
-                request.settle(error)
+                request.error = request.refused or error
                 if request.turn is None or not request.chained:
                     _tell(request)
                     self._requests.pop()
@@ -191,8 +177,9 @@ class Batch:
     def _draw(self, request: Request) -> None:
         request.place = len(self.bodies)
         request.draw()
-        self.bodies += request.bodies
-        self.size += sum(map(len, request.bodies))
+        for body in request.bodies:
+            self.bodies.append(body)
+            self.size += len(body)
 
 
 def _tell(request: Request) -> None:
