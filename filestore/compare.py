@@ -13,7 +13,7 @@ from .frames import seek_table, walk
 from .layout import Codec, Layout, SegmentName
 from .manifest import Manifest, read_manifest
 from .order import Order
-from .pruned import read_pruned
+from .pruned import known_pruned
 from .scan import Item
 from .seal import Contents, file_digest
 from .stored import PlainFile
@@ -50,7 +50,7 @@ def read_archive(
     try:
         told: list[Fault] = []
         manifest = strict_manifest(layout, name, told)
-        if manifest is None and not told and place.name not in read_pruned(layout).removing:
+        if manifest is None and not told and place.name not in known_pruned(layout).removing:
             reason = f"{place.name} has no manifest"
             told.append(Fault("manifest", layout.manifest(name).name, 1, 0, 0, reason, _REBUILD))
         if manifest is not None and (manifest.file, manifest.codec) != (place.name, codec):
@@ -63,9 +63,10 @@ def read_archive(
         whole = yield from _frames(fd, codec, manifest, order, contents, lengths, advance)
         order.end()
         if whole and codec == "zstd":
-            yield from _seek_table(fd, place.name, contents.size, lengths)
+            whole = yield from _seek_table(fd, place.name, contents.size, lengths)
         if manifest is not None:
-            found = contents.manifest(place.name, codec, files.size(fd), file_digest(fd))
+            digest = file_digest(fd) if whole else ""  # else it is another, and there may be pages that cannot be read
+            found = contents.manifest(place.name, codec, files.size(fd), digest)
             yield from _compared(layout.manifest(name).name, found, manifest, whole=whole)
     finally:
         files.close(fd)
@@ -86,8 +87,7 @@ def _frames(
     for span in walk(codec, partial(files.read_at, fd), files.size(fd)):
         if span.plain is None:
             end = starts.get(span.offset + span.length, manifest.bytes if manifest is not None else at)
-            reason = f"{span.length:,} bytes at byte {span.offset:,} of the archive cannot be unpacked"
-            order.lost(at, max(0, end - at), reason)
+            order.lost(at, max(0, end - at), span.trouble)
             at, whole = max(at, end), False
         else:
             lines: list[Item] = []
@@ -99,16 +99,22 @@ def _frames(
     return whole
 
 
-def _seek_table(fd: int, file: str, size: int, lengths: list[tuple[int, int]]) -> Iterator[Fault]:
-    """A fault at the first byte in which what follows the frames is not their seek table."""
+def _seek_table(fd: int, file: str, size: int, lengths: list[tuple[int, int]]) -> Generator[Fault, None, bool]:
+    """A fault at the first byte in which what follows the frames is not their seek table; gives whether it was read."""
     start, expected = sum(packed for packed, _ in lengths), seek_table(lengths)
-    found = files.read_at(fd, start, len(expected) + 1)
+    advice = "no event is in it, but other tools may need it; restore the archive from a copy"
+    try:
+        found = files.read_at(fd, start, len(expected) + 1)
+    except OSError as error:
+        reason = f"the seek table at its end, at byte {start:,} of the archive, cannot be read: {error.strerror}"
+        yield Fault("archive", file, None, size, 0, reason, advice)
+        return False
     if found != expected:
         pairs = enumerate(zip(found, expected, strict=False))
         differs = next((at for at, (one, other) in pairs if one != other), min(len(found), len(expected)))
         reason = f"the seek table at its end is not that of its frames, from byte {start + differs:,} of the archive on"
-        advice = "no event is in it, but other tools may need it; restore the archive from a copy"
         yield Fault("archive", file, None, size, 0, reason, advice)
+    return True
 
 
 def _compared(manifest_name: str, found: Manifest, manifest: Manifest, *, whole: bool) -> Iterator[Fault]:

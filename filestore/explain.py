@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from .errors import DiskFull, StonelogError, StoreReadOnly
 from .layout import Layout
 
-__all__ = ["explain", "explain_opening", "unknown"]
+__all__ = ["explain", "explain_opening", "naming", "unknown"]
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError of the block says that it is about this file, unless it names another; descriptors have no names."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def explain(reason: BaseException) -> Callable[[], StonelogError]:
@@ -29,6 +41,15 @@ def explain_opening(reason: OSError, layout: Layout) -> StonelogError:
     where = reason.filename or layout.directory
     if reason.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(f"{where}: {reason.strerror}", hint="make space, then open the store again")
+    if reason.errno in (errno.EMFILE, errno.ENFILE):
+        hint = "let the process (ulimit -n) or the machine have more open files, then open the store again"
+        return StoreReadOnly(f"{where}: {reason.strerror}", hint=hint)
+    if reason.errno == errno.EIO:
+        return StoreReadOnly(
+            f"{where}: {reason.strerror}: the disk does not give all of it, or does not take more",
+            hint="look at the disk; put a copy in the file's place, from a backup or made with "
+            "`dd bs=4096 conv=noerror,sync`, then open the store again; what can be read of it is read meanwhile",
+        )
     return StoreReadOnly(
         f"{where}: {reason.strerror}",
         hint="the store can be read with Reader or Index; writing needs the directory to be ours",

@@ -41,6 +41,7 @@ __all__ = [
     "sync_data",
     "truncate",
     "unlock",
+    "unreserve",
     "write_all",
     "write_at",
     "write_over",
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)  # macOS
+_PIECE = 1 << 20
 _COMMON = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -165,11 +167,16 @@ def space(path: str | Path) -> tuple[int, int]:
 
 
 def reserve(path: Path, length: int) -> None:
-    """A file of this length stands there with its space allocated; it is made or grown if need be."""
+    """A file of this length stands there with its space allocated; it is made or grown if need be.
+
+    FileExistsError if somebody else's file has that name, which is left alone: a reserve holds nothing but zeros.
+    """
     fd = open_lock(path)
     try:
         there = os.fstat(fd)
         if there.st_size != length or there.st_blocks * 512 < length:  # a copy may have a hole where there was space
+            if not _is_blank(fd):
+                raise FileExistsError(errno.EEXIST, "a file of somebody else's has that name", str(path))
             os.ftruncate(fd, 0)
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(fd, 0, length)
@@ -177,6 +184,31 @@ def reserve(path: Path, length: int) -> None:
                 write_all(fd, bytes(length))
     finally:
         os.close(fd)
+
+
+def unreserve(path: Path) -> bool:
+    """Whether a reserve stood there; then its space is free. Anything else is left alone."""
+    try:
+        fd = open_read(path)
+    except OSError:
+        return False
+    try:
+        ours = _is_blank(fd)
+    finally:
+        os.close(fd)
+    if ours:
+        os.unlink(path)
+    return ours
+
+
+def _is_blank(fd: int) -> bool:
+    """Whether the file holds nothing but zeros."""
+    at = 0
+    while data := os.pread(fd, _PIECE, at):
+        if data.count(0) < len(data):
+            return False
+        at += len(data)
+    return True
 
 
 def read_at(fd: int, offset: int, length: int) -> bytes:

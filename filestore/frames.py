@@ -7,9 +7,11 @@ zstd frames stands a seek table in a skippable frame, as the "Zstandard Seekable
 
 from __future__ import annotations
 
+import errno
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from .layout import Codec
@@ -28,6 +30,8 @@ _SKIPPABLE: Final = 0x184D2A5E
 _SEEKABLE: Final = 0x8F92EAB1
 _MAGIC: Final[dict[Codec, bytes]] = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
 _PIECE: Final = 64 * 1024
+_PAGE: Final = 4096
+"""What a disk cannot give is found to this precision: the page of the cache."""
 _LARGEST: Final = 2 * FRAME
 """More than a frame is never unpacked, so that a forged one does not fill the memory."""
 
@@ -112,11 +116,24 @@ class Span(NamedTuple):
     offset: int
     length: int
     plain: bytes | None
+    unread: bool = False
+    """Whether that is because the disk does not give some of them."""
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong, in words, where there are no plain bytes."""
+        verb = "read from the disk" if self.unread else "unpacked"
+        return f"{self.length:,} bytes at byte {self.offset:,} of the archive cannot be {verb}"
 
 
 def walk(codec: Codec, read: ReadAt, size: int) -> Iterator[Span]:
-    """The frames of an archive of `size` bytes, found without a table; damaged ones are stepped over as one span."""
+    """The frames of an archive of `size` bytes, found without a table; damaged ones are stepped over as one span.
+
+    So are pages that the disk does not give (EIO). Raises any other OSError.
+    """
     offset = damaged = 0
+    unread: list[int] = []
+    read = partial(_given, read, unread)
     while offset < size:
         if codec == "zstd" and read(offset, 4) == _SKIPPABLE.to_bytes(4, "little"):
             break  # the seek table ends the file
@@ -125,11 +142,38 @@ def walk(codec: Codec, read: ReadAt, size: int) -> Iterator[Span]:
             offset = _next_magic(codec, read, offset + 1, size)
             continue
         if damaged < offset:
-            yield Span(damaged, offset - damaged, None)
+            yield _damaged(damaged, offset, unread)
         yield found
         offset = damaged = found.offset + found.length
     if damaged < offset:
-        yield Span(damaged, offset - damaged, None)
+        yield _damaged(damaged, offset, unread)
+
+
+def _damaged(start: int, end: int, unread: list[int]) -> Span:
+    return Span(start, end - start, None, any(start <= each < end for each in unread))
+
+
+def _given(read: ReadAt, unread: list[int], offset: int, length: int) -> bytes:
+    """The bytes from `offset` up to the first page that the disk does not give, whose place goes to `unread`."""
+    try:
+        return read(offset, length)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+    found = bytearray()
+    while len(found) < length:
+        at = offset + len(found)
+        try:
+            data = read(at, min(_PAGE - at % _PAGE, length - len(found)))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            unread.append(at)
+            break
+        if not data:
+            break
+        found += data
+    return bytes(found)
 
 
 def _frame_at(codec: Codec, read: ReadAt, offset: int) -> Span | None:
@@ -156,9 +200,10 @@ def _next_magic(codec: Codec, read: ReadAt, offset: int, size: int) -> int:
         place = piece.find(magic)
         if place >= 0:
             return offset + place
-        if len(piece) < _PIECE:
-            break
-        offset += len(piece) - len(magic) + 1
+        if len(piece) >= len(magic):
+            offset += len(piece) - len(magic) + 1
+        else:  # the end, or a page that cannot be read
+            offset = (offset // _PAGE + 1) * _PAGE
     return size
 
 

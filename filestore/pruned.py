@@ -10,7 +10,7 @@ from .errors import CorruptLine
 from .layout import Layout
 from .record import read_record, write_record
 
-__all__ = ["Pruned", "read_pruned"]
+__all__ = ["Pruned", "known_pruned", "read_pruned"]
 
 log = logging.getLogger("stonelog")
 
@@ -67,3 +67,15 @@ def read_pruned(layout: Layout, *, strict: bool = False) -> Pruned:
             raise CorruptLine(layout.pruned.name, 1, 0, 0, f"not as the store writes it: {error}") from None
         log.warning("%s: not as the store writes it: %s", layout.pruned, error)
     return Pruned()
+
+
+def known_pruned(layout: Layout) -> Pruned:
+    """As `read_pruned`, and an empty record also if the system does not give it: for those who only read.
+
+    What it would explain counts as missing then. Whoever gives out `seq`s or removes must not go on without it.
+    """
+    try:
+        return read_pruned(layout)
+    except OSError as error:
+        log.warning("%s: cannot be read: %s", layout.pruned, error.strerror)
+        return Pruned()

@@ -15,6 +15,7 @@ from typing import Final
 
 from . import files
 from .codec import dumps
+from .explain import naming
 from .layout import Layout
 from .values import format_time
 
@@ -42,9 +43,10 @@ class Quarantine:
         """
         files.make_directory(self.directory)
         name = f"{_safe(source)}.{offset}.{sha256(data).hexdigest()[:8]}"
-        files.write_whole(self.directory / name, data)
         record = {"file": source, "offset": offset, "length": len(data), "reason": reason, "time": _now()}
-        files.write_whole(self.directory / f"{name}.json", dumps(record) + b"\n")
+        with naming(self.directory / name):
+            files.write_whole(self.directory / name, data)
+            files.write_whole(self.directory / f"{name}.json", dumps(record) + b"\n")
         return name
 
     @contextmanager

@@ -20,7 +20,8 @@ from .event import Event
 from .fetch import Fetcher, Line
 from .layout import Codec, Layout, Listing, SegmentName
 from .lock import FAILED, note_of
-from .pruned import read_pruned
+from .places import ITS_FAULT, Places, last_of
+from .pruned import known_pruned
 from .reading import Reading
 from .scan import items
 from .stored import PlainFile, SealedFile, open_stored
@@ -30,10 +31,6 @@ __all__ = ["Reader", "Segment"]
 _POLL_SECONDS: Final = 0.025
 _SETTLE_SECONDS: Final = 1.0
 _SETTLE_PAUSE: Final = 0.0005
-_ITS_FAULT: Final = frozenset(
-    {errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EINVAL, errno.ENXIO}
-)
-"""What opening a file says that is not there, may not be read, or is none of ours; the others can be read."""
 _NOTHING_TO_SYNC: Final = frozenset({errno.EROFS, errno.EINVAL, errno.ENOTSUP})
 """What a sync on a file system says that is mounted read-only or knows no sync."""
 
@@ -67,14 +64,6 @@ def _ignore(error: CorruptLine) -> None:
     """Nobody is told."""
 
 
-def _last_of(stored: PlainFile | SealedFile) -> int | None:
-    """The `seq` of the last good line, None if there is none."""
-    if isinstance(stored, SealedFile) and stored.manifest is not None:
-        return stored.manifest.last_seq or None
-    found = stored.last_stamp()
-    return found.seq if found else None
-
-
 @contextmanager
 def _told(layout: Layout) -> Iterator[None]:
     """What the system refuses within the block is a StonelogError."""
@@ -95,7 +84,7 @@ class Reader:
         self._known_durable = known_durable
         self.directory = Path(directory).absolute()
         self._layout = Layout(self.directory)
-        self._first: dict[SegmentName, int] = {}
+        self._places = Places(self._layout)
         self._sealed: dict[SegmentName, Segment] = {}
         self._synced: tuple[SegmentName, int, int] | None = None
 
@@ -139,11 +128,13 @@ class Reader:
         """The lines of the segments that are listed now; returns the last `seq`, and whether that was all."""
         names = self._names()
         begin = SegmentName.parse(start[0]) if start is not None else None
-        for place in range(self._place(names, after), len(names)):
+        if begin is not None and not self._places.goes_on(names, begin, after):
+            begin = None  # a renamed segment: what follows `after` stands before it
+        for place in range(self._places.place(names, after), len(names)):
             name = names[place]
             if begin is not None and name < begin:
                 continue
-            following = next((first for each in names[place + 1 :] if (first := self._first_seq(each))), None)
+            following = self._places.following(names, place)
             if following is not None and following <= after + 1:
                 continue
             try:
@@ -151,7 +142,7 @@ class Reader:
             except FileNotFoundError:
                 continue  # removed since the names were listed: the `seq`s tell whether it was retention
             except OSError as error:
-                if error.errno not in _ITS_FAULT:
+                if error.errno not in ITS_FAULT:
                     raise
                 on_corrupt(CorruptLine(name.file, None, 0, 0, f"the file cannot be read: {error.strerror}"))
                 continue
@@ -168,15 +159,60 @@ class Reader:
                         # Listing is no snapshot: a segment that changed its form meanwhile may have been left out.
                         return after, False
                     if missing:
-                        reason = f"seq {missing[0]} to {missing[1]} missing before this line"
-                        at = line.offset
-                        on_corrupt(CorruptLine(reading.file, reading.number(at), at, 0, reason, missing=missing))
+                        others = self._elsewhere(names, name, missing, durable, on_corrupt)
+                        for found in others:
+                            self._tell_missing(after, found.seq, reading, line, on_corrupt)
+                            after = found.seq
+                            yield found
+                        self._tell_missing(after, line.seq, reading, line, on_corrupt)
                     after = line.seq
                     yield line
             finally:
                 stored.close()
         # What stood at the end may have been written again in a segment that was begun meanwhile.
         return after, self._names()[-1:] == names[-1:]
+
+    def _elsewhere(
+        self,
+        names: list[SegmentName],
+        here: SegmentName,
+        missing: tuple[int, int],
+        durable: bool,
+        on_corrupt: Callable[[CorruptLine], None],
+    ) -> Iterator[Line]:
+        """The lines that are missing before one in the segment `here`, from where another hand put them."""
+        after, last = missing[0] - 1, missing[1]
+        for name in self._places.holders([each for each in names if each != here], *missing):
+            try:
+                stored = open_stored(self._layout, name)
+            except FileNotFoundError:
+                continue
+            try:
+                newest = name == names[-1]
+                end = self._end(stored, name, durable=durable, newest=newest)
+                told = False
+                for line in Reading(stored, name, after, _ignore).lines(None, end, newest=newest):
+                    if line.seq > last:
+                        break
+                    if not told:
+                        reason = (
+                            f"seq {line.seq} and on are given from here, out of order: a file was renamed or copied"
+                        )
+                        on_corrupt(CorruptLine(stored.file, None, line.offset, 0, reason))
+                    told, after = True, line.seq
+                    yield line
+            finally:
+                stored.close()
+
+    def _tell_missing(
+        self, after: int, seq: int, reading: Reading, line: Line, on_corrupt: Callable[[CorruptLine], None]
+    ) -> None:
+        """The `seq`s between the two that are missing, if any, are told at the place of `line`."""
+        missing = self._missing(after, seq)
+        if missing:
+            reason = f"seq {missing[0]} to {missing[1]} missing before this line"
+            at = line.offset
+            on_corrupt(CorruptLine(reading.file, reading.number(at), at, 0, reason, missing=missing))
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """The events with a `seq` above `after`, in order, each on stable storage before it is given."""
@@ -242,19 +278,6 @@ class Reader:
     def _names(self) -> list[SegmentName]:
         return [each.name for each in Listing(files.list_names(self._layout.events)) if each.plain or each.archives]
 
-    def _place(self, names: list[SegmentName], after: int) -> int:
-        """The place of the last segment that begins with the `seq` after `after` or before; 0 if none does."""
-        found, low, high = 0, 0, len(names) - 1
-        while low <= high:
-            probe = middle = (low + high) // 2
-            while probe <= high and self._first_seq(names[probe]) is None:
-                probe += 1
-            if probe <= high and (self._first_seq(names[probe]) or 0) <= after + 1:
-                found, low = probe, probe + 1
-            else:
-                high = middle - 1
-        return found
-
     def _describe(self, name: SegmentName) -> Segment | None:
         known = self._sealed.get(name)
         if known is not None and known.path.exists():
@@ -268,34 +291,14 @@ class Reader:
             path = self._layout.events / stored.file
             size = files.size(stored.fd)
             manifest = stored.manifest if isinstance(stored, SealedFile) else None
-            first = (manifest.first_seq or None) if manifest else self._first_seq(name)
-            last = _last_of(stored)
+            first = (manifest.first_seq or None) if manifest else self._places.first_seq(name)
+            last = last_of(stored)
             segment = Segment(name.file, name.day, name.number, path, stored.size, size, first, last, codec)
         finally:
             stored.close()
         if codec is not None:
             self._sealed[name] = segment
         return segment
-
-    def _first_seq(self, name: SegmentName) -> int | None:
-        """The `seq` of its first good line; None if it has none or cannot be read."""
-        if name not in self._first:
-            try:
-                stored = open_stored(self._layout, name)
-            except OSError as error:
-                if error.errno not in _ITS_FAULT:
-                    raise
-                return None
-            try:
-                manifest = stored.manifest if isinstance(stored, SealedFile) else None
-                found = stored.first_stamp() if manifest is None else None
-            finally:
-                stored.close()
-            first = found.seq if found else manifest.first_seq if manifest else 0
-            if not first:
-                return None
-            self._first[name] = first
-        return self._first[name]
 
     def _extent(self) -> tuple[SegmentName | None, int]:
         """Something that changes when lines are added."""
@@ -305,17 +308,19 @@ class Reader:
         return names[-1], files.size_at(self._layout.segment(names[-1]))
 
     def _last(self) -> tuple[SegmentName | None, int, int]:
-        for name in reversed(self._names()):
+        names = self._names()
+        for place in range(len(names) - 1, -1, -1):
             try:
-                stored = open_stored(self._layout, name)
+                stored = open_stored(self._layout, names[place])
             except FileNotFoundError:
                 continue
             try:
                 found = stored.last_stamp()
             finally:
                 stored.close()
-            if found:
-                return name, found.seq, stored.size
+            renamed = place and found and (self._places.first_seq(names[place - 1]) or 0) > found.seq
+            if found and not renamed:
+                return names[place], found.seq, stored.size
         return None, 0, 0
 
     def _sync(self, plain: PlainFile) -> None:
@@ -350,7 +355,7 @@ class Reader:
         try:
             lock = files.open_read(self._layout.lock)
         except OSError as error:
-            if error.errno not in _ITS_FAULT:
+            if error.errno not in ITS_FAULT:
                 raise
             return files.size(plain.fd)  # a copy of the files alone: nobody writes to it
         held = False
@@ -384,4 +389,4 @@ class Reader:
 
     def _missing(self, after: int, seq: int) -> tuple[int, int] | None:
         """The `seq`s between the two that retention did not remove."""
-        return read_pruned(self._layout).without(after + 1, seq - 1)
+        return known_pruned(self._layout).without(after + 1, seq - 1)

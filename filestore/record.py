@@ -13,6 +13,7 @@ from typing import Any, Final
 from . import files
 from .codec import dumps, loads
 from .errors import CorruptLine
+from .explain import naming
 
 __all__ = ["read_record", "write_record"]
 
@@ -36,7 +37,8 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     try:
-        data = files.read_at(fd, 0, min(files.size(fd), _LARGEST))
+        with naming(path):
+            data = files.read_at(fd, 0, min(files.size(fd), _LARGEST))
     finally:
         files.close(fd)
     head, _, end = data.rpartition(_HASH)

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from . import files
 from .codec import MAX_LINE, Stamp
 from .errors import CorruptLine, StoreReadOnly
+from .explain import naming
 from .layout import Forms, Layout, Listing, SegmentName
 from .pruned import Pruned, read_pruned
 from .quarantine import Quarantine
@@ -100,6 +101,8 @@ class Recovery:
     quarantined: list[str] = field(default_factory=list)
     """Names in quarantine/ of what was cut off."""
     quarantined_bytes: int = 0
+    again: list[str] = field(default_factory=list)
+    """Those of them that hold lines which the next segment has again."""
     faults: list[CorruptLine] = field(default_factory=list)
     """Acknowledged bytes that can no longer be read, left in place."""
     unfinished: bool = False
@@ -175,12 +178,15 @@ def _read_tail(fd: int, end: int, before: int) -> tuple[list[Item], int | None]:
         length *= 4
 
 
-def _cut(fd: int, name: str, offset: int, end: int, quarantine: Quarantine, report: Recovery, reason: str) -> None:
+def _cut(fd: int, name: str, offset: int, end: int, quarantine: Quarantine, report: Recovery, reason: str) -> str:
+    """The name in quarantine of what stood from `offset` on; the file ends there, durably."""
     data = files.read_at(fd, offset, end - offset)
-    report.quarantined.append(quarantine.keep(name, offset, data, reason))
+    kept = quarantine.keep(name, offset, data, reason)
+    report.quarantined.append(kept)
     report.quarantined_bytes += len(data)
     files.truncate(fd, offset)
     files.fsync(fd)
+    return kept
 
 
 class Recovered(NamedTuple):
@@ -210,6 +216,7 @@ def recover_store(layout: Layout, report: Recovery) -> Recovered:
             return found
         finally:
             report.quarantined += here.quarantined
+            report.again += here.again
             report.quarantined_bytes += here.quarantined_bytes
     raise AssertionError("not reached")
 
@@ -282,12 +289,13 @@ def _recover_plain(
     try:
         following = _first_stamp(layout, later)
         quarantine = Quarantine(layout.directory)
-        here = recover_segment(fd, name.file, *before[:2], quarantine, report, newest=newest, following=following)
-        if newest:
-            _dirty_again(fd, layout.segment(name), here)
-        if following is not None:
-            here = _drop_superseded(fd, name, here, following, quarantine, report)
-        files.fsync(fd)
+        with naming(layout.segment(name)):
+            here = recover_segment(fd, name.file, *before[:2], quarantine, report, newest=newest, following=following)
+            if newest:
+                _dirty_again(fd, layout.segment(name), here)
+            if following is not None:
+                here = _drop_superseded(fd, name, here, following, quarantine, report)
+            files.fsync(fd)
     finally:
         files.close(fd)
     return Tail(max(before.last_seq, here.last_seq), max(before.watermark, here.watermark), here.end, here.unsure)
@@ -334,6 +342,7 @@ def _drop_superseded(
     offset = place_of(_reading(fd), here.end, first)
     for item in items(files.read_at(fd, offset, here.end - offset), offset):
         if item.stamp and item.stamp.seq >= first:
-            _cut(fd, name.file, item.offset, here.end, quarantine, report, "written again in the next segment")
+            reason = "written again in the next segment"
+            report.again.append(_cut(fd, name.file, item.offset, here.end, quarantine, report, reason))
             return Tail(first - 1, here.watermark, item.offset, item.offset)
     return here

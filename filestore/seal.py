@@ -223,8 +223,7 @@ def describe_archive(layout: Layout, name: SegmentName, codec: Codec) -> Manifes
         contents, size = Contents(), files.size(fd)
         for span in walk(codec, partial(files.read_at, fd), size):
             if span.plain is None:
-                reason = f"{span.length:,} bytes at its byte {span.offset:,} cannot be unpacked"
-                raise CorruptLine(place.name, None, contents.size, 0, reason)
+                raise CorruptLine(place.name, None, contents.size, 0, span.trouble)
             contents.add(span.plain, span.offset)
         return contents.manifest(place.name, codec, size, file_digest(fd))
     finally:

@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .errors import InvalidSetting, shorten
 from .layout import Layout
 
-__all__ = ["Durability", "StoreSettings", "load_section", "setting_sources"]
+__all__ = ["SECTIONS", "Durability", "StoreSettings", "load_section", "setting_sources"]
 
 Durability = Literal["fsync", "os", "none"]
 
 _FILE: Final = "stonelog.toml"
+SECTIONS: Final = ("store", "seal", "retention", "jobs")
+"""The tables that the file may have, those of the packages above this one included: any other is a misspelt one."""
 
 
 class StoreSettings(BaseModel):
@@ -51,7 +53,7 @@ Section = TypeVar("Section", bound=BaseModel)
 def load_section(model: type[Section], directory: Path, name: str) -> Section:
     """The section `[name]` of DIR/stonelog.toml with the environment on top, checked; defaults where neither says.
 
-    Raises InvalidSetting that names the key and where it came from.
+    Raises InvalidSetting that names the key and where it came from, or a table that no part of stonelog knows.
     """
     given, sources = _given(directory, name)
     try:
@@ -78,13 +80,17 @@ def _given(directory: Path, name: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The values of the section as they are given, and their sources."""
     path = Layout(directory).settings
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get(name, {})
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        table = {}
+        tables = {}
     except OSError as error:
         raise InvalidSetting(f"{path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"{path}: cannot be read as TOML: {error}") from None
+    for other in tables:
+        if other not in SECTIONS:
+            raise InvalidSetting(f"{path}: {_unknown(other, tables[other])}")
+    table = tables.get(name, {})
     if not isinstance(table, dict):
         raise InvalidSetting(f"{path}: {name}: expected a table [{name}], found {shorten(table)}")
     given: dict[str, Any] = dict(table)
@@ -94,3 +100,15 @@ def _given(directory: Path, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         key = variable.removeprefix(prefix).lower()
         given[key], sources[key] = os.environ[variable], variable
     return given, sources
+
+
+def _unknown(name: str, given: object) -> str:
+    """What to say of a table, or of a key that stands in none, that is not known."""
+    import difflib  # for the message alone
+
+    known = ", ".join(f"[{each}]" for each in SECTIONS)
+    if not isinstance(given, dict):
+        return f"{shorten(name)} = {shorten(given)}: a setting must stand in its table; known are {known}"
+    near = difflib.get_close_matches(name.lower(), SECTIONS, 1)
+    meant = f"; did you mean [{near[0]}]?" if near else ""
+    return f"[{shorten(name)}]: there is no such table; known are {known}{meant}"

@@ -8,6 +8,7 @@ lowest levels first; `append` goes on until the disk is really full.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ _SHARE: Final = 32
 """On a small file system the mark is this part of it at most."""
 _ROOM: Final = 2
 """The reserve is made when so many times its size is free, and space is no longer low from a quarter above the mark."""
+_TAKEN: Final = frozenset({errno.EEXIST, errno.ELOOP, errno.EINVAL, errno.EISDIR})
+"""What the system, or `files.reserve`, says where something that is not the reserve has its name."""
 _LEVEL: Final = b'"level":"'
 SECONDS: Final = 0.1
 """How old what is known may be when something is written, as long as that is little against the mark."""
@@ -95,7 +98,8 @@ class Space:
         try:
             files.reserve(self._layout.reserve, self.mark)
         except OSError as error:
-            log.debug("%s: cannot be made: %s", self._layout.reserve, error)
+            level = logging.WARNING if error.errno in _TAKEN else logging.DEBUG
+            log.log(level, "%s: the reserve cannot be made: %s", self._layout.reserve, error.strerror)
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -103,7 +107,7 @@ class Space:
         self.look()
         if self.low:
             with contextlib.suppress(FileNotFoundError):
-                files.remove(self._layout.reserve)
+                files.unreserve(self._layout.reserve)
         try:
             yield
         finally:

@@ -201,7 +201,7 @@ class SealedFile:
         for span in walk(self.codec, read, files.size(self.fd)):
             if span.plain is None:
                 self.whole = False
-                log.error("%s: %d bytes at %d cannot be unpacked", self.file, span.length, span.offset)
+                log.error("%s: %s", self.file, span.trouble)
                 continue
             found = [item.stamp.seq for item in items(span.plain, start) if item.stamp]
             seqs = [each for each in found if each > seq] or [seq + 1]

@@ -35,11 +35,17 @@ class Told:
             act("store_clock_jumped", text, seconds=round(seconds, 3), before=before, now=format_time(now))
         )
 
-    def written_before(self, moment: datetime | None) -> None:
-        """The newest event was written at `moment`, by a process before this one: the clock must not be behind it."""
+    def written_before(self, moment: datetime | None) -> float:
+        """By how many seconds the clock is behind `moment`, when the newest event was written (negative, else 0).
+
+        Another process wrote it; a clock that stands before it was set back.
+        """
         now = datetime.now(UTC)
-        if moment is not None and (moment - now).total_seconds() >= BACK_SECONDS:
-            self.jumped((now - moment).total_seconds(), now)
+        seconds = (now - moment).total_seconds() if moment is not None else 0.0
+        if seconds > -BACK_SECONDS:
+            return 0.0
+        self.jumped(seconds, now)
+        return seconds
 
     def space_turned(self, space: Space) -> None:
         """Space became low, or is no longer."""
@@ -75,7 +81,7 @@ class Told:
         found: list[bytes] = []
         recovered, segment = self._recovered, self._segment
         if names := recovered.quarantined[self._quarantined :]:
-            text = "Bytes that were never acknowledged were moved to quarantine"
+            text = _moved(sum(name in recovered.again for name in names), len(names))
             size = recovered.quarantined_bytes - self._quarantined_bytes
             found.append(act("store_recovered", text, quarantined=names, bytes=size))
             self._quarantined += len(names)
@@ -89,3 +95,10 @@ class Told:
             found.append(act("events_dropped", "Events given to emit were not written", dropped=dropped))
             self._dropped += dropped
         return found
+
+
+def _moved(again: int, count: int) -> str:
+    """What went to quarantine, of which so many pieces are lines that were written again after a failed sync."""
+    torn, twice = "Bytes that were never acknowledged", "lines that stand in the next segment again"
+    what = f"{torn}, and {twice}," if again else torn
+    return f"{twice.capitalize() if again == count else what} were moved to quarantine"

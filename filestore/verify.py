@@ -21,7 +21,7 @@ from .fault import Fault, Kind, span_text
 from .holds import read_holds
 from .layout import SUFFIXES, Codec, Layout, Listing, SegmentName
 from .order import Order
-from .pruned import read_pruned
+from .pruned import known_pruned, read_pruned
 from .stored import PlainFile
 
 __all__ = ["Verification", "verify"]
@@ -64,7 +64,7 @@ class Verification:
     def __init__(self, directory: Path, progress: Callable[[int, int], object] | None = None) -> None:
         self._layout = Layout(directory.absolute())
         self._progress = progress
-        self._order = Order(lambda: read_pruned(self._layout))
+        self._order = Order(lambda: known_pruned(self._layout))
         self._last: SegmentName | None = None
         self._done = self._total = 0
         self.segments = 0
@@ -219,7 +219,7 @@ class Verification:
         """A manifest whose segment is gone: by retention, which removes it last, or by another hand."""
         told: list[Fault] = []
         manifest = strict_manifest(self._layout, name, told)
-        pruned = read_pruned(self._layout)
+        pruned = known_pruned(self._layout)
         if manifest is not None and pruned.after(manifest.first_seq - 1) >= manifest.last_seq:
             reason = "its segment was removed by retention, which is at it, or was cut off"
             if name.manifest not in pruned.removing:

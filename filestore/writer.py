@@ -102,7 +102,8 @@ class Committer:
             self._segment.close()
             raise
         _open_segments.add(self._segment)
-        self._told.written_before(self._segment.written_at)
+        self._returned = self._told.written_before(self._segment.written_at) <= -FORWARD_SECONDS
+        """Whether the clock came back from far ahead, so that a further segment is to begin."""
         self._space.set_aside()
 
     @property
@@ -337,7 +338,9 @@ class Committer:
         self._look_at_space(batch.size)
         if jump:
             self._told.jumped(jump, now)
-        segment.attach(today(), anew=jump <= -FORWARD_SECONDS)
+            self._returned = self._returned or jump <= -FORWARD_SECONDS
+        segment.attach(today(), anew=self._returned)
+        self._returned = False
         try:
             if more:
                 batch.take(self._queue)  # to get the lock may have taken its time

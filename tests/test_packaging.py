@@ -128,6 +128,15 @@ def wrong_imports(name: str) -> Iterator[str]:
                 yield f"{name}: {module} does not offer {', '.join(sorted(strange))}"
 
 
+def test_every_section_of_settings_that_is_read_may_stand_in_the_file() -> None:
+    """A table of stonelog.toml that some package asks for is not refused as a misspelt one; no other is known."""
+    from stonelog.filestore.settings import SECTIONS
+
+    calls = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    asked = [call.args[2] for call in calls if getattr(call.func, "id", "") == "load_section"]
+    assert {each.value for each in asked if isinstance(each, ast.Constant)} == set(SECTIONS)
+
+
 def test_imports_go_one_way_and_through_the_front_door() -> None:
     """filestore <- indexer <- api, never back; across, only `from stonelog.FOLDER import NAME` of its `__all__`."""
     assert not [wrong for name in NAMES for wrong in wrong_imports(name)]

@@ -90,9 +90,10 @@ def _lines(reader: Reader, wanted: set[str]) -> Iterator[bytes]:
     for segment in reader.segments():
         if segment.first_seq is not None and {segment.name, segment.day.isoformat()} & wanted:
             for line in reader.lines(segment.first_seq - 1, start=(segment.name, 0)):
-                if line.segment != segment.name:
+                if line.seq > (segment.last_seq or 0):
                     break
-                yield line.raw
+                if line.segment == segment.name:  # lines of others come between where a file was renamed
+                    yield line.raw
 
 
 @click.command()

@@ -88,7 +88,8 @@ def _repair(directory: Path, fault: Fault) -> Repair | None:
         text = f"reads the archive and, if it is whole, writes {fault.file} anew"
         return Repair("manifest", text, lambda: _write_manifest(directory, fault.file), fault.file)
     if fault.note and fault.kind in {"tail", "again"}:
-        text = "opens the store, which moves what was never acknowledged to quarantine/"
+        what = "what was never acknowledged" if fault.kind == "tail" else "what the next segment has again"
+        text = f"opens the store, which moves {what} to quarantine/"
         return Repair("open", text, lambda: _open(directory))
     if fault.note and fault.kind == "upkeep" and fault.advice:
         text = "opens the store, which finishes or undoes what was cut off"

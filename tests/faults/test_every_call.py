@@ -220,6 +220,32 @@ def test_F39_without_descriptors_appending_goes_on_and_the_rest_is_a_clear_error
     check(directory, {})
 
 
+@pytest.mark.parametrize("code", [errno.ENFILE, errno.EMFILE])
+def test_F39_with_no_file_to_be_had_on_the_whole_machine_it_is_the_same(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """No `open` succeeds: the descriptors that are held go on, also past the segment's size; the rest is named."""
+    monkeypatch.setenv("STONELOG_STORE_SEGMENT_BYTES", "700")
+    with Store.open(directory) as store:
+        acks = {receipt.seq: receipt.id for receipt in (store.append(EVENT) for _ in range(2))}
+        system = FailingSystem("open", 1, lambda: OSError(code, os.strerror(code)), lasting=True)
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "os", system)
+            for _ in range(5):
+                receipt = store.append(EVENT)
+                acks[receipt.seq] = receipt.id
+            for attempt in (lambda: list(store.read()), lambda: Reader(directory).last_seq):
+                with pytest.raises(StonelogError, match=r"Too many open files.*; look at .* how many files"):
+                    attempt()
+            with pytest.raises(StonelogError, match=r"Too many open files.*; let the process \(ulimit -n\)"):
+                Store.open(directory)
+        assert system.reached
+        assert len(Reader(directory).segments()) == 1
+        acks[8] = store.append(EVENT).id
+        assert len(Reader(directory).segments()) == 2
+    check(directory, acks)
+
+
 def test_F35_a_page_that_cannot_be_read_is_named_and_the_rest_is_given(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

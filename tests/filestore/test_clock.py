@@ -6,13 +6,15 @@ import errno
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from freezegun import freeze_time
 
-from stonelog.filestore import DiskFull, Reader, Store, clock, files
+from stonelog.filestore import DiskFull, Reader, Store, StoreLocked, clock, files
 from stonelog.filestore.clock import Clock
 from stonelog.filestore.codec import encode, seal_line
 
@@ -104,6 +106,42 @@ def test_T02_the_return_from_a_far_day_begins_a_further_segment(directory: Path)
     assert names(directory) == ["2026-11-23.jsonl", "2036-11-23.jsonl", "2036-11-23.001.jsonl"]
     assert [jump["seconds"] for jump in jumps(directory)] == [315619200.0, -315619200.0]
     assert [line.seq for line in Reader(directory).lines()] == list(range(1, 7))
+
+
+@pytest.mark.parametrize(("hours", "segments"), [(35, 1), (36, 2)])
+def test_T02_a_clock_that_was_put_right_while_the_store_was_closed_begins_a_segment(
+    directory: Path, hours: int, segments: int
+) -> None:
+    """Opened with a newest event of the far future: what was written there is a segment of its own; once."""
+    with freeze_time("2036-11-23 12:00") as frozen:
+        with Store.open(directory) as store:
+            store.append(EVENT)
+        frozen.tick(timedelta(hours=-hours))
+        for _ in range(3):
+            with Store.open(directory) as store:
+                store.append(EVENT)
+    assert names(directory) == ["2036-11-23.jsonl", "2036-11-23.001.jsonl"][:segments]
+    assert [jump["seconds"] for jump in jumps(directory)] == [-3600.0 * hours]
+    assert [line.seq for line in Reader(directory).lines()] == list(range(1, 6))
+
+
+def test_T02_the_segment_after_a_far_day_is_begun_though_the_lock_was_not_to_be_had_at_first(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The return of the clock is not forgotten when the first commit after it fails."""
+    monkeypatch.setenv("STONELOG_STORE_LOCK_SECONDS", "0.05")
+    monkeypatch.setattr(clock, "elapsed", lambda: 1000.0)
+    with freeze_time("2036-11-23 12:00") as frozen, Store.open(directory) as store:
+        store.append(EVENT)
+        frozen.move_to("2026-11-23 12:00")
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "lock", lambda fd: False)
+            seconds = SimpleNamespace(monotonic=count(1000).__next__, sleep=lambda seconds: None)
+            patched.setattr("stonelog.filestore.lock.time", seconds)
+            with pytest.raises(StoreLocked):
+                store.append(EVENT)
+        store.append(EVENT)
+    assert names(directory) == ["2036-11-23.jsonl", "2036-11-23.001.jsonl"]
 
 
 @pytest.mark.usefixtures("steady")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import random
 import struct
 import subprocess
 from itertools import accumulate
@@ -87,6 +89,36 @@ def test_F43_with_any_byte_flipped_other_frames_are_found(codec: Codec) -> None:
             good = [piece for piece in found(codec, bytes(changed)) if piece is not None]
             rest = pieces[:hurt] + pieces[hurt + 1 :]
             assert good in (rest, pieces), f"byte {place} of frame {hurt}"  # a gzip header has bytes of no account
+
+
+@both
+def test_F35_the_frames_around_a_page_that_cannot_be_read_are_found(codec: Codec) -> None:
+    """Only those that have bytes in the page are lost; what else the system says is raised."""
+    chance = random.Random(2)
+    pieces = [chance.randbytes(1500) for _ in range(40)]
+    starts = [0, *accumulate(len(compress(codec, piece, 1)) for piece in pieces)]
+    data = archive(codec, pieces)
+    for page in range(0, starts[-1], 4096):
+
+        def read(offset: int, length: int, page: int = page) -> bytes:
+            if offset < page + 4096 and page < offset + length:
+                raise OSError(errno.EIO, "Input/output error")
+            return data[offset : offset + length]
+
+        spans = list(walk(codec, read, len(data)))
+        whole = [
+            piece
+            for piece, at, end in zip(pieces, starts, starts[1:], strict=False)
+            if end <= page or at >= page + 4096
+        ]
+        assert [span.plain for span in spans if span.plain is not None] == whole
+        assert [span.unread for span in spans if span.plain is None] == [True]
+
+    def refused(offset: int, length: int) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with pytest.raises(PermissionError):
+        list(walk(codec, refused, len(data)))
 
 
 def test_S09_a_frame_that_unpacks_to_more_than_it_should_does_not_fill_the_memory() -> None:

@@ -93,7 +93,7 @@ def test_a_hold_covers_what_was_written_on_its_days_wherever_it_stands(
     with freeze_time("2026-11-23 12:00"), Store.open(directory) as store:
         store.append(category="api", action="read")
     monkeypatch.setenv("STONELOG_RETENTION_MAX_BYTES", "1")
-    with freeze_time("2026-11-21 12:00"), Store.open(directory) as store:
+    with freeze_time("2026-11-22 12:00"), Store.open(directory) as store:
         assert Path(store.append(category="security", action="evidence").file).name.startswith("2026-11-23")
         hold = store.upkeep.hold(date(2026, 11, 21), date(2026, 11, 22), "case 17")
     with freeze_time("2026-11-25 12:00"), Store.open(directory) as store:

@@ -30,7 +30,7 @@ def test_without_a_file_the_defaults_stand(tmp_path: Path) -> None:
 
 def test_the_file_sets_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key of the section's table is taken, unless its STONELOG_ variable is set."""
-    write(tmp_path, '[store]\nsegment_bytes = 10\ndurability = "os"\n[other]\nx = 1\n')
+    write(tmp_path, '[store]\nsegment_bytes = 10\ndurability = "os"\n[jobs]\nx = 1\n')
     monkeypatch.setenv("STONELOG_STORE_SEGMENT_BYTES", "20")
     settings = load_section(StoreSettings, tmp_path, "store")
     assert (settings.segment_bytes, settings.durability) == (20, "os")
@@ -46,6 +46,15 @@ def test_the_file_sets_and_the_environment_wins(tmp_path: Path, monkeypatch: pyt
         ("[store]\nlock_seconds = nan\n", "lock_seconds = nan"),
         ("[store]\nlock_seconds = 0\n", "lock_seconds = 0"),
         ("store = 5\n", "expected a table [store], found 5"),
+        (
+            "[retnetion]\n",
+            "[retnetion]: there is no such table; known are [store], [seal], [retention], [jobs]; did you",
+        ),
+        ("[retnetion]\nmax_bytes = 1\n[store]\n", "did you mean [retention]?"),
+        ("[Store]\n", "did you mean [store]?"),
+        ("[[sea]]\n", "sea = [{}]: a setting must stand in its table"),
+        ("[a.store]\n", "[a]: there is no such table; known are [store], [seal], [retention], [jobs]"),
+        ("segment_bytes = 5\n[store]\n", "segment_bytes = 5: a setting must stand in its table; known are [store], "),
         ("[store\n", "cannot be read as TOML"),
         (b"\xff\xfe", "cannot be read as TOML"),
         (b"\xef\xbb\xbf[store]\n", "cannot be read as TOML"),
@@ -58,6 +67,15 @@ def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str | bytes, told
         load_section(StoreSettings, tmp_path, "store")
     assert told in str(caught.value)
     assert str(tmp_path / "stonelog.toml") in str(caught.value)
+
+
+def test_an_unknown_table_keeps_a_store_from_opening_and_from_being_pruned(directory: Path) -> None:
+    """Whatever section is asked for: a misspelt table was meant to change something."""
+    with Store.open(directory) as store:
+        write(directory, "[retentoin]\nmax_age_days = 400\n")
+        for work in (store.upkeep.retain, store.upkeep.seal, lambda: Store.open(directory)):
+            with pytest.raises(InvalidSetting, match=r"\[retentoin\].*did you mean \[retention\]"):
+                work()
 
 
 def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,38 @@ def test_F46_a_link_in_place_of_the_reserve_is_not_followed(layout: Layout, figu
     assert (tmp_path / "precious").read_text() == "x"
 
 
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+def test_F46_what_somebody_else_calls_reserve_is_left_alone(
+    layout: Layout, figures: Figures, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """Whatever its length, neither made into a reserve nor removed when space is low; the log says so."""
+    (tmp_path / "precious").write_bytes(b"mine" * 9)
+    if kind == "file":
+        layout.reserve.write_bytes(bytes(MARK) + b"mine")
+    elif kind == "directory":
+        layout.reserve.mkdir()
+    else:
+        layout.reserve.symlink_to(tmp_path / "precious")
+    before = layout.reserve.lstat()
+    space = Space(layout, MARK)
+    space.set_aside()
+    assert [(record.levelname, "reserve" in record.message) for record in caplog.records] == [("WARNING", True)]
+    figures.free = MARK - 1
+    with space.lent():
+        figures.free = 1 << 30
+    after = layout.reserve.lstat()
+    assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
+    assert (tmp_path / "precious").read_bytes() == b"mine" * 9
+
+
+def test_a_reserve_of_another_size_is_made_anew(layout: Layout, figures: Figures) -> None:
+    """Empty, as a cut leaves it, or of an earlier setting: it holds nothing but zeros, and is ours."""
+    for length in (0, MARK // 2, 2 * MARK, 3 << 20):
+        layout.reserve.write_bytes(bytes(length))
+        Space(layout, MARK).set_aside()
+        assert layout.reserve.stat().st_size == MARK
+
+
 def test_the_reserve_is_lent_while_space_is_low(layout: Layout, figures: Figures) -> None:
     """Within the block it is gone, and afterwards there again if there is room for it; also if the block fails."""
     space = Space(layout, MARK)

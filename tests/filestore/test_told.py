@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
+from segments import lay, line
 from stonelog.filestore import Store, StoreSettings, files
 from stonelog.filestore.codec import seal_line
 from stonelog.filestore.layout import Layout
@@ -90,6 +91,33 @@ def test_each_recovery_is_told_with_its_own_bytes(teller: Teller) -> None:
     assert teller.pending() == [("store_recovered", {"quarantined": ["b", "c"], "bytes": 5})]
 
 
+@pytest.mark.parametrize(
+    ("again", "text"),
+    [
+        ([], "Bytes that were never acknowledged were moved to quarantine"),
+        (["b"], "Bytes that were never acknowledged, and lines that stand in the next segment again, were moved to"),
+        (["a", "b"], "Lines that stand in the next segment again were moved to quarantine"),
+    ],
+)
+def test_R05_a_recovery_says_what_it_moved(teller: Teller, again: list[str], text: str) -> None:
+    """Lines that were written again after a failed sync may have been acknowledged where they stand now."""
+    teller.recovered.quarantined += ["a", "b"]
+    teller.recovered.again += again
+    with teller.told.pending(teller.room, ended=True) as bodies:
+        (event,) = (json.loads(seal_line(body, 1, 0)) for body in bodies)
+    assert event["message"].startswith(text)
+
+
+def test_R05_opening_tells_of_lines_that_were_written_again(directory: Path) -> None:
+    """Not that they were never acknowledged: they are there."""
+    lay(directory, d23=line(1, 0) + line(2, 1) + line(3, 1), d24=line(2, 1) + line(3, 1) + line(4, 1))
+    with Store.open(directory) as store:
+        event = list(store.read())[-1]
+        assert event.message == "Lines that stand in the next segment again were moved to quarantine"
+        assert store.recovered.again == store.recovered.quarantined
+        assert event.metadata == {"quarantined": store.recovered.again, "bytes": len(line(2, 1) + line(3, 1))}
+
+
 def test_abandoned_segments_are_told_once(teller: Teller) -> None:
     """Which segments' syncs failed."""
     teller.segment.abandoned.append("2026-11-23.jsonl")
@@ -105,8 +133,8 @@ def test_abandoned_segments_are_told_once(teller: Teller) -> None:
 def test_T01_a_clock_behind_the_newest_event_is_told(teller: Teller, ahead: timedelta, told: bool) -> None:
     """A process that was not there when the clock was set back sees it by the newest event."""
     with freeze_time(NOW):
-        teller.told.written_before(None)
-        teller.told.written_before(NOW + ahead)
+        assert teller.told.written_before(None) == 0.0
+        assert teller.told.written_before(NOW + ahead) == (-0.5 if told else 0.0)
     metadata = {
         "seconds": -0.5,
         "before": "2026-11-23T12:00:00.500000Z",

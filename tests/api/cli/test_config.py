@@ -56,6 +56,7 @@ def test_config_says_where_each_comes_from(run, store):
         ("[seal]\ncodec = 'lzma'\n", "[seal] codec = lzma"),
         ("[retention]\nmax_age = 1\n", "[retention] max_age = 1: there is no such setting"),
         ("[jobs]\nseal = 5\n", "[jobs] seal = 5"),
+        ("[job]\nseal = 'off'\n", "[job]: there is no such table; known are [store], [seal], [retention], [jobs]"),
         ("[store\n", "cannot be read as TOML"),
     ],
 )

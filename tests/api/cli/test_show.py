@@ -111,6 +111,16 @@ def test_cat_keeps_segments_of_a_day_apart(run, tmp_path, monkeypatch):
     assert run("cat", names[0][:10], "--dir", "s").stdout.count("\n") == 3
 
 
+def test_F47_cat_of_a_segment_gives_all_its_lines_where_a_file_was_copied(run, days):
+    """Lines that are served from another file do not end the listing, and do not stand in it."""
+    events = days / "events"
+    first, second = (events / f"2026-11-{day}.jsonl" for day in (22, 23))
+    (line, rest), later = first.read_bytes().split(b"\n", 1), second.read_bytes()
+    assert rest
+    second.write_bytes(line + b"\n" + later)
+    assert run("cat", "2026-11-23.jsonl", "--dir", days).stdout_bytes == line + b"\n" + later
+
+
 def test_cat_of_a_day_without_events_is_status_1(run, days):
     """A day that is not there: nothing, status 1."""
     ended = run("cat", "2026-01-01", "--dir", days)
