@@ -18,6 +18,7 @@ Codec = Literal["gzip", "zstd"]
 
 SUFFIXES: Final[dict[Codec, str]] = {"gzip": ".jsonl.gz", "zstd": ".jsonl.zst"}
 """What the name of a sealed segment ends with, by its codec."""
+_DAY: Final = len("2026-11-23")
 _PLAIN: Final = ".jsonl"
 _MANIFEST: Final = ".manifest.json"
 
@@ -97,9 +98,14 @@ class Listing(Sequence[Forms]):
 
     def __init__(self, names: Iterable[str]) -> None:
         self._kinds: dict[str, int] = {}
-        for match in filter(None, map(_FILE.fullmatch, names)):
-            stem, suffix = match.groups()
-            self._kinds[stem] = self._kinds.get(stem, 0) | _KINDS[suffix]
+        for name in names:
+            stem, kind = name[:_DAY], _KINDS.get(name[_DAY:])  # most have no number, and patterns take their time
+            if kind is None:
+                match = _FILE.fullmatch(name)
+                if match is None:
+                    continue
+                stem, kind = match[1], _KINDS[match[2]]
+            self._kinds[stem] = self._kinds.get(stem, 0) | kind
         self._stems = sorted(filter(_is_segment, self._kinds))
 
     def __len__(self) -> int:
@@ -128,16 +134,16 @@ class Listing(Sequence[Forms]):
 
 
 def _is_segment(stem: str) -> bool:
-    """Whether the stem, which has the form of one, names a day that exists: 2026-02-30 does not."""
+    """Whether the stem begins with a day that exists, written as we do: 2026-02-30 does not, nor does 2026-W09-1."""
     try:
-        date.fromisoformat(stem[:10])
+        date.fromisoformat(stem[:_DAY])
     except ValueError:
         return False
-    return True
+    return stem[4] == stem[7] == "-"
 
 
 def _segment(stem: str) -> SegmentName:
-    return SegmentName(date.fromisoformat(stem[:10]), int(stem[11:] or 0))
+    return SegmentName(date.fromisoformat(stem[:_DAY]), int(stem[_DAY + 1 :] or 0))
 
 
 @dataclass(frozen=True, slots=True)
