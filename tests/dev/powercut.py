@@ -81,11 +81,19 @@ class File:
     def sync(self) -> None:
         self.durable, self.pending = self.now(), []
 
-    def lose(self) -> None:
-        """A sync failed: the pages are dropped, later syncs say that all is well, and the size may have grown."""
-        self.pending = [
-            Write(change.offset, bytes(len(change.data))) for change in self.pending if isinstance(change, Write)
-        ]
+    def lose(self, dropped: Callable[[], bool]) -> None:
+        """A sync failed: pages are dropped, and later syncs say that all is well. The size may have grown.
+
+        `dropped` says of each write whether its pages are. Where other bytes stood before they stand again.
+        """
+        content, left = self.durable, list[Write | Cut]()
+        for change in self.pending:
+            if isinstance(change, Write) and dropped():
+                length = len(change.data)
+                change = Write(change.offset, content[change.offset :][:length].ljust(length, b"\0"))
+            left.append(change)
+            content = change.apply(content)
+        self.pending = left
 
     def variants(self) -> Iterator[bytes]:
         content = self.durable
@@ -177,6 +185,8 @@ class Disk:
 
         It stays in the cache. Only files of events fail. Every other descriptor that is open then hears of it once.
         """
+        self.drops: Callable[[], bool] = lambda: True
+        """Of each write that was not synced, when a sync fails: whether its pages are dropped."""
         self._to_hear: set[int] = set()
         self.skip: Callable[[str, str], bool] = lambda call, name: False
         """Tells of a call whether it is left out, as a planted bug would."""
@@ -248,9 +258,9 @@ class Disk:
         if fd in self._to_hear:
             self._to_hear.discard(fd)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        if self.fail_at and self.fail_at[0] == call and self.fail_at[1] and self._names[fd].endswith(".jsonl"):
+        if self.fail_at and self.fail_at[0] == call and self.fail_at[1] and ".jsonl" in self._names[fd]:
             self.fail_at = (call, self.fail_at[1] - 1)
-            self._file(fd).lose()
+            self._file(fd).lose(self.drops)
             self._to_hear |= {other for other, node in self._fds.items() if node is self._fds[fd]} - {fd}
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
