@@ -6,6 +6,7 @@ The note is a hint among living processes, never needed after a restart.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import weakref
@@ -17,7 +18,7 @@ from typing import Final, Self
 from . import files
 from .errors import StoreLocked
 
-__all__ = ["FAILED", "StoreLock", "note_of"]
+__all__ = ["FAILED", "StoreLock", "is_marked_failed", "mark_failed", "note_of"]
 
 FAILED: Final = "!"
 """Ends the note when a sync of the named segment failed, and its lines could not be written again."""
@@ -43,6 +44,27 @@ os.register_at_fork(after_in_child=_let_go_in_child)
 def note_of(fd: int) -> str:
     """The note in the open lock file, or ''."""
     return files.read_at(fd, 0, _NOTE).rstrip(b"\n\0 ").decode("ascii", "replace")
+
+
+def mark_failed(path: Path, segment: str) -> None:
+    """The note of the lock file at `path` says that a sync of the segment failed, if it can be written; never raises.
+
+    The system tells one process of it, and to all others the next sync says that all is well: they see the note.
+    """
+    with contextlib.suppress(OSError), StoreLock.opened(path, 0) as lock:
+        lock.write_note(f"{segment}{FAILED}")
+
+
+def is_marked_failed(path: Path) -> bool:
+    """Whether the note of the lock file at `path` says that a sync failed."""
+    try:
+        fd = files.open_read(path)
+    except OSError:
+        return False
+    try:
+        return note_of(fd).endswith(FAILED)
+    finally:
+        files.close(fd)
 
 
 class StoreLock:

@@ -19,7 +19,7 @@ from .errors import CorruptLine, StonelogError
 from .event import Event
 from .fetch import Fetcher, Line
 from .layout import Codec, Layout, Listing, SegmentName
-from .lock import FAILED, note_of
+from .lock import FAILED, is_marked_failed, mark_failed, note_of
 from .places import ITS_FAULT, Places, last_of
 from .pruned import known_pruned
 from .reading import Reading
@@ -262,7 +262,7 @@ class Reader:
             return self._last()[1]
 
     def durable_seq(self) -> int:
-        """The highest `seq` that is on stable storage now; what was only in the cache is synced first."""
+        """The highest `seq` known to be on stable storage now; what was only in the cache is synced first."""
         with _told(self._layout):
             name, last, end = self._last()
             if name is not None and self._synced != (name, end, last):
@@ -270,6 +270,9 @@ class Reader:
                     plain = PlainFile(self._layout, name)
                     try:
                         self._sync(plain)
+                        if is_marked_failed(self._layout.lock):
+                            stamp = plain.last_stamp()
+                            return max(stamp.synced if stamp else 0, self._known_durable())
                     finally:
                         plain.close()
                 self._synced = (name, end, last)
@@ -328,6 +331,7 @@ class Reader:
             files.sync_data(plain.fd)
         except OSError as error:
             if error.errno not in _NOTHING_TO_SYNC:
+                mark_failed(self._layout.lock, plain.file)
                 raise StonelogError(
                     f"{self._layout.events / plain.file}: cannot be synced: {error.strerror}",
                     hint="what may not be on stable storage is not given out; look at the disk",

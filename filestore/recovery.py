@@ -21,6 +21,7 @@ from .codec import MAX_LINE, Stamp
 from .errors import CorruptLine, StoreReadOnly
 from .explain import naming
 from .layout import Forms, Layout, Listing, SegmentName
+from .lock import mark_failed
 from .pruned import Pruned, read_pruned
 from .quarantine import Quarantine
 from .scan import Item, ReadAt, items, line_number, place_of
@@ -185,8 +186,19 @@ def _cut(fd: int, name: str, offset: int, end: int, quarantine: Quarantine, repo
     report.quarantined.append(kept)
     report.quarantined_bytes += len(data)
     files.truncate(fd, offset)
-    files.fsync(fd)
+    _sync(fd)
     return kept
+
+
+class _SyncFailed(OSError):
+    """A sync of a segment failed, which the system tells once."""
+
+
+def _sync(fd: int) -> None:
+    try:
+        files.fsync(fd)
+    except OSError as error:
+        raise _SyncFailed(error.errno, error.strerror) from error
 
 
 class Recovered(NamedTuple):
@@ -295,7 +307,10 @@ def _recover_plain(
                 _dirty_again(fd, layout.segment(name), here)
             if following is not None:
                 here = _drop_superseded(fd, name, here, following, quarantine, report)
-            files.fsync(fd)
+            _sync(fd)
+    except _SyncFailed:
+        mark_failed(layout.lock, name.file)
+        raise
     finally:
         files.close(fd)
     return Tail(max(before.last_seq, here.last_seq), max(before.watermark, here.watermark), here.end, here.unsure)

@@ -88,12 +88,15 @@ def plan_removals(
     removals: list[Removal] = []
     kept: list[Kept] = []
     holds = list(holds)
-    for forms in segments[:-1]:  # the newest is written to
+    for before, forms in zip([None, *segments], segments[:-1], strict=False):  # the newest is written to
         age = (today - forms.name.day).days
         reason = _wish(settings, age, used, free)
         if reason is None:
             break
         stays, manifest = _duty(layout, forms, settings, holds, age)
+        if before is not None and before.plain and not before.archives and not stays:
+            # After a failed sync its end holds lines of this one, which would be read again if this one were gone.
+            stays = "after one that is not sealed"
         if manifest is None or stays:
             kept.append(Kept(forms.name.stem, stays))
             continue

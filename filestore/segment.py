@@ -197,12 +197,11 @@ class ActiveSegment:
         # The note first: whoever comes after this process must look, however far it came. And under its name the
         # segment is there whole or not at all: one with less would say that what stands before it had been synced.
         offset, data = unsynced
-        self._lock.write_note(place.name)
+        self._lock.write_note(f"{name.file}{FAILED}")
         try:
             files.write_whole(place, data)
             fd = files.open_append(place)
         except OSError:
-            self._lock.write_note(f"{name.file}{FAILED}")
             raise error from None
         self._take_up(fd, name.next(), len(data))
         self.durable_seq, self._durable_end = self.last_seq, self.end

@@ -233,7 +233,7 @@ class Course:
     def _read(self, store: Store) -> None:
         """What was acknowledged before is given, if it was not pruned; what is given counts as acknowledged.
 
-        Not so after a failed sync: who heard of it may have died, and to a reader the next one says that all is well.
+        Not so where a sync failed and who heard of it may have been killed before it could say so.
         """
         self._tell("reads")
         before, given, told = dict(self._disk.acknowledged), dict[int, str](), list[object]()
@@ -241,7 +241,7 @@ class Course:
             event = json.loads(line.raw)
             assert line.seq > max(given, default=0), f"a reader is given {line.seq} after {max(given)}"
             given[line.seq] = event.get("message", "")
-            if event["action"] == "x" and not self._disk.sync_failed:
+            if event["action"] == "x" and not (self._disk.sync_failed and self._disk.dead):
                 self._disk.acknowledged.append((line.seq, event["message"]))
         lost = before.keys() - given.keys() - pruned_seqs(self._directory)
         assert not lost, f"a reader is not given {sorted(lost)}"

@@ -344,3 +344,25 @@ def test_F34_a_segment_that_another_process_wrote_into_is_made_durable_anew(
         receipt = one.append(EVENT)
         assert (Path(receipt.file).name, receipt.seq) == (begun, 3)
         assert over == [begun]
+
+
+def test_F34_what_retention_removed_is_not_read_again_from_where_its_sync_failed(
+    directory: Path, failing: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The segment in which lines were written again stays while the one before, not sealed, still has them."""
+    with Store.open(directory) as store:
+        store.append(EVENT)
+        failing.append(1)
+        store.append(EVENT)
+        store.roll(early=True)
+        store.append(EVENT)
+        store.upkeep.seal()
+        monkeypatch.setenv("STONELOG_RETENTION_MAX_BYTES", "1")
+        kept = store.upkeep.retain().kept
+        assert [each.reason for each in kept] == ["not sealed", "after one that is not sealed"]
+        found = [event.seq for event in store.read()]
+        assert found == list(range(1, len(found) + 1))
+    with Store.open(directory) as store:  # which cuts them off there
+        store.upkeep.seal()
+        assert store.upkeep.retain().kept == []
+        assert found[0] not in {event.seq for event in store.read()}
