@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -97,18 +97,22 @@ class StoreLock:
         finally:
             self.release()
 
-    def acquire(self) -> None:
-        """The lock is this process's until `release`. Raises StoreLocked when another kept it too long."""
-        if self._take():
-            return
-        deadline = time.monotonic() + self._seconds
-        pause = _FIRST_PAUSE
+    def acquire(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """The lock is this process's until `release`. Raises StoreLocked when another kept it too long.
+
+        While another has it, `meanwhile` is called now and then, for work that needs no lock, as long as it is likely
+        to be had soon: a few milliseconds.
+        """
+        deadline, pause = 0.0, _FIRST_PAUSE
         while not self._take():
+            deadline = deadline or time.monotonic() + self._seconds
             if time.monotonic() > deadline:
                 raise StoreLocked(
                     f"{self._path}: another process has held the store's lock for {self._seconds:g} s",
                     hint="nothing was written; try again, or see which process has the file open",
                 )
+            if pause < _LONGEST_PAUSE:
+                meanwhile()
             time.sleep(pause)
             pause = min(_GROWTH * pause, _LONGEST_PAUSE)
 

@@ -85,13 +85,13 @@ class ActiveSegment:
         self._let_go()
         self._lock.close()
 
-    def attach(self, day: date, *, anew: bool = False) -> None:
+    def attach(self, day: date, *, anew: bool = False, meanwhile: Callable[[], object] = lambda: None) -> None:
         """The store's lock is held until `release`, and the segment is the one to append to on `day`.
 
-        With `anew` a further segment begins, unless the open one has nothing in it. Raises StoreLocked, StoreReadOnly,
-        OSError; the lock is not held then.
+        With `anew` a further segment begins, unless the open one has nothing in it. While another process has the lock
+        `meanwhile` is called. Raises StoreLocked, StoreReadOnly, OSError; the lock is not held then.
         """
-        self._lock.acquire()
+        self._lock.acquire(meanwhile)
         try:
             self._attach()
             if anew and self._name is not None and self.end:

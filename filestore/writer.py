@@ -1,11 +1,11 @@
 """Group commit: one thread gathers what all callers want written, writes it with one `write`, and syncs once for all.
 
 That thread is the caller's own if nobody else writes, otherwise the committer's: to hand an event over and the answer
-back takes two wake-ups, which for a lone writer cost a fifth of a sync. In the critical section (the store's lock) it
-attaches to the newest segment, gathers what has queued up, gives each event its `seq` and writes. The sync comes after
-the lock is free again, so that other processes can write meanwhile; only after it are the callers told. No second batch
-is written during the sync: the kernel reports a failure once for each descriptor, so that of two syncs that overlap on
-ours one would say that all is well.
+back takes two wake-ups, which for a lone writer cost a fifth of a sync. It gathers what has queued up, also while it
+waits for the store's lock. Under the lock it attaches to the newest segment, gives each event its `seq` and writes.
+The sync comes after the lock is free again, so that other processes can write meanwhile; only after it are the callers
+told. No second batch is written during the sync: the kernel reports a failure once for each descriptor, so that of two
+syncs that overlap on ours one would say that all is well.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Final
 
 from .batch import Batch, Request
@@ -40,7 +41,6 @@ log = logging.getLogger("stonelog")
 
 _LINGER_SECONDS: Final = 0.005
 """So long an emitted event waits for more of them, since nobody waits for it: fewer syncs, fewer changes of threads."""
-
 _open_segments: weakref.WeakSet[ActiveSegment] = weakref.WeakSet()
 
 
@@ -297,8 +297,9 @@ class Committer:
         try:
             if request is not None:
                 batch.add(request)
-            batch.take(self._queue)
-            self._commit(batch, more=True)
+            gather = partial(batch.take, self._queue)
+            gather()
+            self._commit(batch, gather)
             error = None
             if not self._told.is_silent(self._room):
                 self._record()
@@ -323,12 +324,12 @@ class Committer:
                 if acts:
                     batch = Batch()
                     batch.add(Request(acts))
-                    self._commit(batch, more=False)
+                    self._commit(batch)
         except BaseException as error:  # noqa: BLE001 (callers wait for the answer to what was already written)
             log.warning("what the store did could not be recorded: %s", error)
 
-    def _commit(self, batch: Batch, *, more: bool) -> None:
-        """What the batch holds is written, and synced if need be; with `more` it takes in what came meanwhile."""
+    def _commit(self, batch: Batch, gather: Callable[[], object] = lambda: None) -> None:
+        """What the batch holds is written, and synced if need be; it may `gather` more while others have the lock."""
         segment = self._segment
         if segment.failed:
             raise StoreReadOnly(segment.failed, hint=REOPEN)
@@ -339,11 +340,9 @@ class Committer:
         if jump:
             self._told.jumped(jump, now)
             self._returned = self._returned or jump <= -FORWARD_SECONDS
-        segment.attach(today(), anew=self._returned)
+        segment.attach(today(), anew=self._returned, meanwhile=gather)
         self._returned = False
         try:
-            if more:
-                batch.take(self._queue)  # to get the lock may have taken its time
             seq = segment.last_seq + 1
             data = batch.lines(seq, segment.durable_seq, segment.path, segment.end)
             segment.append(data, segment.last_seq + len(batch.bodies))

@@ -49,6 +49,22 @@ def append(store: Store) -> int:
     return store.append(category="api", action="read").seq
 
 
+def test_while_others_write_there_is_time_for_other_work(directory: Path) -> None:
+    """Whoever waits for the lock can do something meanwhile, but not when it seems that it will not be had."""
+    directory.mkdir()
+    calls: list[int] = []
+    with StoreLock.opened(directory / "lock", 0.05) as lock:
+        lock.acquire(lambda: calls.append(1))
+        lock.release()
+        assert calls == []
+        with holder(directory / "lock"), pytest.raises(StoreLocked):
+            lock.acquire(lambda: calls.append(1))
+        assert 1 <= len(calls) <= 10
+        with holder(directory / "lock") as other:
+            lock.acquire(other.kill)
+            lock.release()
+
+
 def test_a_held_lock_is_store_locked_and_nothing_is_written(directory: Path) -> None:
     """After lock_seconds the caller hears StoreLocked; files are as before; once it is free appending goes on."""
     with Store.open(directory) as store:

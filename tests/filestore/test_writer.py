@@ -152,8 +152,10 @@ def test_a_lone_writer_needs_no_other_thread(store: Store, monkeypatch: pytest.M
 def test_what_queues_up_while_the_lock_is_waited_for_is_in_the_batch(
     store: Store, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    """Whoever comes before the lock is ours is written by the thread that waits for it, and hears of its errors."""
+    """Who comes while another process has the lock is written by the thread that waits, and hears of its errors."""
     gate = Gate("lock", monkeypatch)
+    gated, had = files.lock, []
+    monkeypatch.setattr(files, "lock", lambda fd: gated(fd) if had else bool(had.append(gated(fd))))  # type: ignore[func-returns-value]
     writes: list[int] = []
     real = files.write_all
 
