@@ -238,7 +238,7 @@ def _recover_once(layout: Layout, report: Recovery) -> Recovered:
     hidden = [name for name in found if name.startswith(".")]
     for leftover in filter(_LEFTOVER.fullmatch, hidden):
         files.remove(layout.events / leftover)  # a segment that was being written whole; its lines stand elsewhere
-    segments = Listing(found)
+    segments = Listing.latest(found)
     pruned = read_pruned(layout)
     beside = any(name.startswith(".") for name in files.list_names(layout.directory))
     settled = not hidden and not beside and not pruned.removing

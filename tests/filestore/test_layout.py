@@ -27,6 +27,25 @@ def test_segments_are_listed_by_day_then_number(segments: list[SegmentName]) -> 
     assert listed == sorted(segments, key=lambda each: (each.day, each.number))
 
 
+@given(
+    st.lists(names, max_size=6, unique=True),
+    st.lists(names, max_size=3, unique=True),
+    st.lists(
+        st.sampled_from(["", ".x.tmp", "2026-02-30.jsonl", "2026-02-30.jsonl.gz", "9999-99-99.jsonl.gz", "~", "notes"])
+    ),
+)
+def test_the_end_of_a_listing_has_all_that_is_plain_and_the_one_before(
+    sealed: list[SegmentName], plain: list[SegmentName], others: list[str]
+) -> None:
+    """Whatever else lies there: every segment from the one before the first plain one on, in the same order."""
+    found = [*(each.archive("gzip") for each in sealed), *(each.file for each in plain), *others]
+    whole, latest = list(Listing(found)), list(Listing.latest(found))
+    first = next((place for place, each in enumerate(whole) if each.plain), len(whole))
+    wanted = whole[max(first - 1, 0) :]
+    assert latest[len(latest) - len(wanted) :] == wanted
+    assert latest == whole[len(whole) - len(latest) :]
+
+
 @pytest.mark.parametrize(
     ("name", "day", "number"),
     [("2026-11-23.jsonl", date(2026, 11, 23), 0), ("2024-02-29.001.jsonl", date(2024, 2, 29), 1)],
