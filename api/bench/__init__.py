@@ -2,8 +2,25 @@
 
 from .append import measure_append
 from .figure import Figure, Target
+from .growth import Earlier
+from .index import index_rounds, measure_index
 from .machine import Machine
+from .query import RUNS, measure_query
 from .report import as_document, as_lines
 from .rounds import ROUNDS, Notice
 
-__all__ = ["ROUNDS", "Figure", "Machine", "Notice", "Target", "as_document", "as_lines", "measure_append"]
+__all__ = [
+    "ROUNDS",
+    "RUNS",
+    "Earlier",
+    "Figure",
+    "Machine",
+    "Notice",
+    "Target",
+    "as_document",
+    "as_lines",
+    "index_rounds",
+    "measure_append",
+    "measure_index",
+    "measure_query",
+]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from stonelog.filestore import StonelogError, Store, StoreSettings, load_section
 
 from .children import Answer, Children
+from .usage import peak_memory
 
 __all__ = ["Flood", "burst_size", "emit_burst", "flood"]
 
@@ -56,14 +57,8 @@ def _pour(directory: Path, events: Sequence[Mapping[str, Any]], number: int, ans
     with Store.open(directory, durability="fsync") as store:
         for event in events[:100]:
             store.append(event)
-        before = _peak()
+        before = peak_memory()
         for event in islice(cycle(events), number):
             store.emit(event)
-        growth = _peak() - before
+        growth = peak_memory() - before
     answer.send(Flood(store.dropped, growth))
-
-
-def _peak() -> int:
-    """The most memory that this process has had resident, in bytes (VmHWM, proc_pid_status(5))."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return next(int(line.split()[1]) * 1024 for line in status.split("\n") if line.startswith("VmHWM:"))

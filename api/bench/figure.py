@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-__all__ = ["Figure", "Target", "percentile"]
+__all__ = ["Figure", "Target", "Unit", "percentile"]
+
+Unit = Literal["events/s", "events", "s", "B"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Figure:
     """One line of the table, from one value of ours and one of the reference's for each round, in the same order."""
 
     name: str
-    unit: Literal["events/s", "s", "B"]
+    unit: Unit
     against: str
     """What the reference is."""
     our_rounds: tuple[float, ...]
@@ -37,7 +39,7 @@ class Figure:
     def of(
         cls,
         name: str,
-        unit: Literal["events/s", "s", "B"],
+        unit: Unit,
         ours: Sequence[float],
         against: str,
         reference: Sequence[float],

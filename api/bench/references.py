@@ -16,9 +16,9 @@ from stonelog.filestore import dumps
 
 from .rounds import Sample, in_threads, in_turn
 
-__all__ = ["log_events", "write_and_sync", "write_batches", "write_rows"]
+__all__ = ["COLUMNS", "INSERT", "TABLE", "log_events", "write_and_sync", "write_batches", "write_rows"]
 
-_COLUMNS: Final = {
+COLUMNS: Final = {
     "time": "text",
     "category": "text",
     "action": "text",
@@ -35,8 +35,8 @@ _COLUMNS: Final = {
     "message": "text",
     "metadata": "text",
 }
-_TABLE: Final = f"create table events(id integer primary key, {', '.join(map(' '.join, _COLUMNS.items()))})"
-_INSERT: Final = f"insert into events({', '.join(_COLUMNS)}) values ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+TABLE: Final = f"create table events(id integer primary key, {', '.join(map(' '.join, COLUMNS.items()))})"
+INSERT: Final = f"insert into events({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 _BUSY_SECONDS: Final = 120.0
 
 
@@ -85,7 +85,7 @@ def write_rows(directory: Path, events: Sequence[Mapping[str, Any]], threads: in
     path = directory / "events.sqlite"
     connections = [_connect(path) for _ in range(1 if shared else threads)]
     try:
-        connections[0].execute(_TABLE)
+        connections[0].execute(TABLE)
         if not shared:
             return in_threads([_insertion(each) for each in connections], events)
         insert, lock = _insertion(connections[0]), threading.Lock()
@@ -109,9 +109,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _insertion(connection: sqlite3.Connection) -> Callable[[Mapping[str, Any]], None]:
     def insert(event: Mapping[str, Any]) -> None:
-        row = [event[name] for name in _COLUMNS]
+        row = [event[name] for name in COLUMNS]
         row[-1] = dumps(row[-1]).decode()
-        connection.execute(_INSERT, row)  # outside a transaction: it is one by itself
+        connection.execute(INSERT, row)  # outside a transaction: it is one by itself
 
     return insert
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from ..cli.tables import table
-from .figure import Figure, Target
+from .figure import Figure, Target, Unit
 from .machine import Machine
 
-__all__ = ["as_document", "as_lines"]
+__all__ = ["as_document", "as_lines", "with_unit"]
 
 
 def _seconds(value: float) -> str:
@@ -22,19 +22,25 @@ def _seconds(value: float) -> str:
 
 _TEXTS: Final[dict[str, Callable[[float], str]]] = {
     "events/s": lambda value: f"{value:,.0f}/s",
+    "events": lambda value: f"{value:,.0f}",
     "s": _seconds,
     "B": lambda value: f"{value / (1 << 20):,.1f} MiB",
 }
 _MET: Final = {True: "met", False: "MISSED", None: ""}
 
 
-def as_lines(machine: Machine, figures: Sequence[Figure], rounds: int) -> list[str]:
-    """What it ran on, the table, and how to read it."""
+def with_unit(value: float, unit: Unit) -> str:
+    """The value as people read it."""
+    return _TEXTS[unit](value)
+
+
+def as_lines(machine: Machine, figures: Sequence[Figure], method: str) -> list[str]:
+    """What it ran on, the table, and how to read it: `method` says what the figures are of."""
     rows = [
         (
             figure.name,
-            _TEXTS[figure.unit](figure.ours),
-            _TEXTS[figure.unit](figure.reference),
+            with_unit(figure.ours, figure.unit),
+            with_unit(figure.reference, figure.unit),
             figure.against,
             f"{figure.ratio:,.2f}",
             _target(figure.target, figure.unit),
@@ -52,15 +58,14 @@ def as_lines(machine: Machine, figures: Sequence[Figure], rounds: int) -> list[s
             "name a place on a disk with --dir"
         )
     lines += ["", *table(("measure", "ours", "reference", "of", "ratio", "target", ""), rows), ""]
-    lines += [f"{figure.name}: {figure.note}" for figure in figures if figure.note]
-    lines.append(f"Medians of {rounds} rounds, in which ours and the reference took turns; ratios are within a round.")
-    return lines
+    lines += dict.fromkeys(f"{figure.name}: {figure.note}" for figure in figures if figure.note)
+    return [*lines, method]
 
 
-def _target(target: Target | None, unit: str) -> str:
+def _target(target: Target | None, unit: Unit) -> str:
     if target is None:
         return ""
-    limit = f"{target.limit:g}" if target.of == "ratio" else _TEXTS[unit](target.limit)
+    limit = f"{target.limit:g}" if target.of == "ratio" else with_unit(target.limit, unit)
     return f"{'>=' if target.at == 'least' else '<='} {limit}"
 
 

@@ -48,16 +48,22 @@ def quiet(name: str, number: int, rounds: int) -> None:
 
 
 def alternate(
-    contestants: Mapping[str, Callable[[Path], Result]], place: Path, *, rounds: int, name: str, tell: Notice = quiet
+    contestants: Mapping[str, Callable[[Path], Result]],
+    place: Path,
+    *,
+    rounds: int,
+    name: str,
+    tell: Notice = quiet,
+    warm_up: bool = True,
 ) -> dict[str, list[Result]]:
-    """What each contestant gave in each round, after one round that does not count.
+    """What each contestant gave in each round, after one round that does not count (without `warm_up` there is none).
 
     They take turns, in the opposite order in every other round, each in an empty directory under `place`; all are
     removed at the end, not between, because removing files keeps the disk busy.
     """
     results: dict[str, list[Result]] = {key: [] for key in contestants}
     with TemporaryDirectory(dir=place) as within:
-        for number in range(rounds + 1):
+        for number in range(0 if warm_up else 1, rounds + 1):
             tell(name, number, rounds)
             for key in sorted(contestants, key=list(contestants).index, reverse=number % 2 == 1):
                 fresh = Path(within, f"{number}-{key}")

@@ -7,10 +7,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,9 +20,11 @@ from .program import DONE, Problem
 from .terminal import is_terminal, put, show_warnings
 
 if TYPE_CHECKING:
-    from ..bench import Notice
+    from ..bench import Figure, Notice
 
 __all__ = ["bench"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _place(context: click.Context, parameter: click.Parameter, value: str | None) -> Path:
@@ -47,15 +50,17 @@ def bench() -> None:
     """
 
 
-@bench.command()
-@click.option(
-    "--events",
-    type=click.IntRange(min=1),
-    default=100_000,
-    show_default=True,
-    help="The size of the run: fewer events, less time, coarser figures.",
-)
-@click.option(
+def _events(number: int) -> Callable[[Command], Command]:
+    return click.option(
+        "--events",
+        type=click.IntRange(min=1),
+        default=number,
+        show_default=True,
+        help="The size of the run: fewer events, less time, coarser figures.",
+    )
+
+
+_output = click.option(
     "-o",
     "--output",
     metavar="FILE",
@@ -63,27 +68,104 @@ def bench() -> None:
     callback=_document,
     help="Write the figures to a file too, as JSON.",
 )
-@click.option(
+_dir = click.option(
     "--dir",
     "place",
     metavar="DIR",
     callback=_place,
     help="Where to make, and remove, the stores of the run.  [default: the system's directory for temporary files]",
 )
+_keep = click.option(
+    "--keep", is_flag=True, help="Leave the events of the workload in --dir, and take them from there if they are."
+)
+_against = click.option(
+    "--against",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Show too how the figures have grown since the run that wrote FILE with -o.",
+)
+
+
+@bench.command()
+@_events(100_000)
+@_output
+@_dir
 def append(place: Path, events: int, output: Path | None) -> int:
     """How fast events become durable, what emit costs, how long opening takes."""
     from .. import bench as measuring
 
+    rounds = measuring.ROUNDS
+    measure = partial(measuring.measure_append, events=events, rounds=rounds)
+    return _measured("append", measure, place, events, rounds, output, _in_turns(rounds))
+
+
+@bench.command()
+@_events(1_000_000)
+@_output
+@_dir
+@_keep
+@_against
+def index(place: Path, events: int, output: Path | None, keep: bool, against: Path | None) -> int:
+    """How fast events are indexed, what the index and sealed days take.
+
+    Beside SQLite, and DuckDB where it is installed.
+    """
+    from .. import bench as measuring
+
+    rounds = measuring.index_rounds(events)
+    measure = partial(measuring.measure_index, events=events, rounds=rounds, keep=place if keep else None)
+    return _measured("index", measure, place, events, rounds, output, _in_turns(rounds), against)
+
+
+@bench.command()
+@_events(1_000_000)
+@_output
+@_dir
+@_keep
+@_against
+def query(place: Path, events: int, output: Path | None, keep: bool, against: Path | None) -> int:
+    """How long answers take: warm, cold, while events are appended, and from sealed days.
+
+    Beside SQLite, and DuckDB where it is installed. Each answer is compared with the files before it is timed.
+    """
+    from .. import bench as measuring
+
+    runs = measuring.RUNS
+    measure = partial(measuring.measure_query, events=events, keep=place if keep else None)
+    method = f"p95 of {runs} runs of each question, after one that does not count, one at a time, with warm caches."
+    return _measured("query", measure, place, events, runs, output, method, against)
+
+
+def _in_turns(rounds: int) -> str:
+    """How a run with rounds got its figures."""
+    return f"Medians of {rounds} rounds, in which ours and the reference took turns; ratios are within a round."
+
+
+def _measured(
+    benchmark: str,
+    measure: Callable[..., Iterator[Figure]],
+    place: Path,
+    events: int,
+    rounds: int,
+    output: Path | None,
+    method: str,
+    against: Path | None = None,
+) -> int:
+    """The figures that `measure` gives are printed, and written to `output`."""
+    from .. import bench as measuring
+
     show_warnings()
-    rounds, began = measuring.ROUNDS, time.monotonic()
-    machine = measuring.Machine.of(place)
+    earlier = None if against is None else measuring.Earlier.read(against, benchmark)
+    machine, began = measuring.Machine.of(place), time.monotonic()
     with _removed_at_the_end(place) as directory, _shown() as tell:
-        figures = list(measuring.measure_append(directory, events, rounds=rounds, tell=tell))
-    for line in measuring.as_lines(machine, figures, rounds):
+        figures = list(measure(directory, tell=tell))
+    for line in measuring.as_lines(machine, figures, method):
+        put(line)
+    for line in earlier.lines(figures, events) if earlier else ():
         put(line)
     if output is not None:
         seconds = time.monotonic() - began
-        document = measuring.as_document("append", machine, figures, events=events, rounds=rounds, seconds=seconds)
+        document = measuring.as_document(benchmark, machine, figures, events=events, rounds=rounds, seconds=seconds)
         output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return DONE
 

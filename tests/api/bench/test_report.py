@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from stonelog.api.bench import Figure, Machine, Target, as_document, as_lines
 
+METHOD = "Medians of 3 rounds."
 MACHINE = Machine("CPython 3.11.9", "Linux 6.1", "Some CPU", 2, "ext4", "3.45.0")
 FIGURES = [
     Figure.of("append", "events/s", [4000.0, 5000.0, 6000.0], "bare", [5000.0] * 3, Target("least", 0.6)),
@@ -16,7 +17,7 @@ FIGURES = [
 
 def test_the_table_has_ours_the_reference_the_ratio_and_the_target():
     """Each figure is a line with units, and whether the target is met; without a target nothing is said."""
-    lines = as_lines(MACHINE, FIGURES, 3)
+    lines = as_lines(MACHINE, FIGURES, METHOD)
     rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
     assert ["append", "5,000/s", "5,000/s", "bare", "1.00", ">= 0.6", "met"] in rows
     assert ["batches", "90,000/s", "900,000/s", "raw", "0.10", ">= 120,000/s", "MISSED"] in rows
@@ -25,18 +26,24 @@ def test_the_table_has_ours_the_reference_the_ratio_and_the_target():
     assert "memory: 9 dropped" in lines
 
 
+def test_a_note_is_told_once():
+    """A measure with several references has its note below the table once."""
+    lines = as_lines(MACHINE, [FIGURES[3]] * 2, METHOD)
+    assert lines.count("memory: 9 dropped") == 1
+
+
 def test_the_table_says_what_it_ran_on():
-    """Python, kernel, processor, SQLite and the file system stand above it, the rounds below."""
-    first, *_, last = as_lines(MACHINE, FIGURES, 3)
+    """Python, kernel, processor, SQLite and the file system stand above it, how it was measured below."""
+    first, *_, last = as_lines(MACHINE, FIGURES, METHOD)
     for word in ("CPython 3.11.9", "Linux 6.1", "Some CPU", "2 cores", "SQLite 3.45.0", "ext4"):
         assert word in first
-    assert "3 rounds" in last
+    assert last == METHOD
 
 
 def test_memory_is_no_disk():
     """On a tmpfs the reader is told that a sync does nothing there; on a disk nothing is said of it."""
-    assert any("tmpfs is memory" in line for line in as_lines(replace(MACHINE, file_system="tmpfs"), FIGURES, 3))
-    assert not any("is memory" in line for line in as_lines(MACHINE, FIGURES, 3))
+    assert any("tmpfs is memory" in line for line in as_lines(replace(MACHINE, file_system="tmpfs"), FIGURES, METHOD))
+    assert not any("is memory" in line for line in as_lines(MACHINE, FIGURES, METHOD))
 
 
 def test_the_document_keeps_every_round():

@@ -86,3 +86,10 @@ def test_who_runs_out_of_items_stops_the_others():
     assert in_threads([lambda item: None] * 2, range(10), ends=ends).events == 10
     assert ends.value == 1
     assert in_threads([lambda item: None] * 2, range(10), ends=ends).events == 0
+
+
+def test_without_warming_up_every_round_counts(tmp_path: Path):
+    """What takes minutes, in a process of its own, is not done once more for nothing."""
+    calls: list[Path] = []
+    found = alternate({"a": calls.append}, tmp_path, rounds=2, name="it", warm_up=False)
+    assert len(calls) == len(found["a"]) == 2

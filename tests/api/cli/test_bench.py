@@ -118,11 +118,55 @@ def test_ended_by_a_signal_it_leaves_nothing(running, tmp_path, number, status):
     assert list(place.iterdir()) == []
 
 
+@pytest.fixture
+def indexed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Path | None]]:
+    """Which of the two benchmarks of the index was measured, how much, and where its events are kept."""
+    calls: list[tuple[str, int, Path | None]] = []
+
+    def measured(name):
+        def measure(place, *, events, keep, tell, rounds=0):
+            calls.append((name, events, keep))
+            yield Figure.of(
+                "rare word, p95", "s", [0.002 * events], "its p50", [0.001], Target("most", 0.003, of="ours")
+            )
+
+        return measure
+
+    monkeypatch.setattr(bench, "measure_index", measured("index"))
+    monkeypatch.setattr(bench, "measure_query", measured("query"))
+    return calls
+
+
+@pytest.mark.parametrize("name", ["index", "query"])
+def test_the_benchmarks_of_the_index_take_a_million_events(run, indexed, tmp_path, name):
+    """The default size is that of the targets; --events changes it, --keep says to leave the events in --dir."""
+    ended = run("bench", name, "--dir", tmp_path)
+    run("bench", name, "--dir", tmp_path, "--events", 70, "--keep")
+    assert indexed == [(name, 1_000_000, None), (name, 70, tmp_path)]
+    assert ended.exit_code == 0
+    assert "MISSED" in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["index", "query"])
+def test_a_run_is_shown_against_a_smaller_one(run, indexed, tmp_path, name):
+    """--against FILE shows how many times each figure is what it was in the run that wrote the file."""
+    run("bench", name, "--dir", tmp_path, "--events", 10, "-o", "small.json")
+    assert json.loads(Path("small.json").read_text())["benchmark"] == name
+    shown = run("bench", name, "--dir", tmp_path, "--events", 25, "--against", "small.json").stdout
+    assert "10 events" in shown
+    assert "2.50" in shown
+    other = {"index": "query", "query": "index"}[name]
+    refused = run("bench", other, "--dir", tmp_path, "--against", "small.json")
+    assert refused.exit_code == 2
+    assert "small.json" in refused.stderr
+    assert len(indexed) == 2
+
+
 def test_the_group_alone_says_what_can_be_measured(run):
     """`stonelog bench` names its benchmarks."""
     ended = run("bench", "--help")
     assert ended.exit_code == 0
-    assert "append" in ended.stdout
+    assert all(name in ended.stdout for name in ("append", "index", "query"))
 
 
 def test_a_person_sees_what_is_being_measured(run, measured, monkeypatch, tmp_path):
