@@ -27,7 +27,7 @@ def create_app(source: Store | str | Path, *, worker: Worker | None = None, loop
 
     The index is opened at the first question; `app.state.access.close()` closes it. With `worker`, readiness watches
     that thread too. With `loopback_only`, requests for a Host other than localhost are refused: right for a server
-    bound to loopback, wrong behind a proxy that passes its own host name on.
+    bound to loopback, wrong behind a proxy that passes its own host name on. Raises InvalidSetting.
     """
     app = FastAPI(
         title="stonelog",

@@ -16,9 +16,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from stonelog.filestore import Event
-from stonelog.indexer import Index, Page
+from stonelog.indexer import Index, Page, Patience
 
-from .access import Access, Opened
+from .access import Caller, Opened
 from .openapi import answers
 from .params import EventsParameters, NoParameters
 from .problems import BAD_PARAMETER, BAD_QUERY, NO_SUCH_EVENT, NoSuchEvent
@@ -49,12 +49,12 @@ class EventsPage(BaseModel):
     summary="Search events",
     responses=answers(EventsPage, BAD_PARAMETER, BAD_QUERY, also=NDJSON),
 )
-async def list_events(request: Request, ask: Annotated[EventsParameters, Query()], access: Opened) -> Response:
+async def list_events(request: Request, ask: Annotated[EventsParameters, Query()], caller: Opened) -> Response:
     """Events that match, by `seq`, newest first unless `order=asc`. With `Accept: application/x-ndjson` all matches
     come as raw lines, whatever `limit` says; an answer that breaks off before its last chunk is not whole."""
     if prefers_lines(request.headers.get("accept", "")):
-        return await _all_lines(ask, access)
-    page = await access.ask(partial(_page, ask, ask.limit, ask.cursor))
+        return await _all_lines(ask, caller)
+    page = await caller.ask(partial(_page, ask, ask.limit, ask.cursor))
     headers = {"Vary": "Accept"}
     if page.next_cursor is not None:
         headers["Link"] = f'<{request.url.include_query_params(cursor=page.next_cursor)}>; rel="next"'
@@ -69,7 +69,7 @@ async def list_events(request: Request, ask: Annotated[EventsParameters, Query()
 async def one_event(
     key: Annotated[str, Path(description="the event's `seq` or its `id`")],
     _: Annotated[NoParameters, Query()],
-    access: Opened,
+    caller: Opened,
 ) -> Response:
     """The stored line of the event with this `seq` or `id`."""
     wanted: int | str
@@ -79,7 +79,7 @@ async def one_event(
         wanted = key.lower()
     else:
         raise NoSuchEvent(key)
-    event = await access.ask(lambda index: index.get(wanted))
+    event = await caller.ask(lambda index, patience: index.get(wanted, patience=patience))
     if event is None:
         raise NoSuchEvent(key)
     return Response(event.line, media_type="application/json")
@@ -96,8 +96,10 @@ def prefers_lines(accept: str) -> bool:
     return quality[NDJSON] > quality["application/json"]
 
 
-def _page(ask: EventsParameters, limit: int, cursor: str | None, index: Index) -> Page:
-    return index.search(ask.q, since=ask.since, until=ask.until, limit=limit, cursor=cursor, order=ask.order)
+def _page(ask: EventsParameters, limit: int, cursor: str | None, index: Index, patience: Patience) -> Page:
+    return index.search(
+        ask.q, since=ask.since, until=ask.until, limit=limit, cursor=cursor, order=ask.order, patience=patience
+    )
 
 
 def _body(page: Page) -> bytes:
@@ -110,14 +112,14 @@ def _body(page: Page) -> bytes:
     )
 
 
-async def _all_lines(ask: EventsParameters, access: Access) -> Response:
+async def _all_lines(ask: EventsParameters, caller: Caller) -> Response:
     """The first lines are read before the answer begins, so that a bad query is still answered with 400."""
-    last = (await access.ask(lambda index: index.status())).last_seq if ask.order == "asc" else None
-    first = await access.ask(partial(_page, ask, LINES_A_STEP, ask.cursor))
-    return StreamingResponse(_lines(ask, access, first, last), media_type=NDJSON, headers={"Vary": "Accept"})
+    last = (await caller.ask(lambda index, _: index.status())).last_seq if ask.order == "asc" else None
+    first = await caller.ask(partial(_page, ask, LINES_A_STEP, ask.cursor))
+    return StreamingResponse(_lines(ask, caller, first, last), media_type=NDJSON, headers={"Vary": "Accept"})
 
 
-async def _lines(ask: EventsParameters, access: Access, page: Page, last: int | None) -> AsyncIterator[bytes]:
+async def _lines(ask: EventsParameters, caller: Caller, page: Page, last: int | None) -> AsyncIterator[bytes]:
     """Yields the lines of this page and all after it, up to `last`: else, oldest first, a busy writer kept it going."""
     while True:
         events = [event for event in page.events if last is None or (event.seq or 0) <= last]
@@ -125,4 +127,4 @@ async def _lines(ask: EventsParameters, access: Access, page: Page, last: int | 
             yield b"".join(event.line + b"\n" for event in events)
         if page.next_cursor is None or len(events) < len(page.events):
             return
-        page = await access.ask(partial(_page, ask, LINES_A_STEP, page.next_cursor))
+        page = await caller.ask(partial(_page, ask, LINES_A_STEP, page.next_cursor))

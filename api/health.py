@@ -55,9 +55,10 @@ async def livez() -> Alive:
 
 
 @router.get("/readyz", summary="Ready?", responses=answers(Readiness, NOT_READY, asks_index=False))
-async def readyz(request: Request, access: Opened) -> Response:
+async def readyz(request: Request, caller: Opened) -> Response:
     """200 when the directory can be read, the store takes events and the index keeps up; else 503 with the reasons."""
     worker: Worker | None = request.app.state.worker
+    access = caller.access
     checks = {"directory": await access.run(lambda: _directory(access))}
     if access.store is not None:
         checks["store"] = _store(access.store)
@@ -101,7 +102,7 @@ def _worker(worker: Worker) -> Check:
 async def _lag(access: Access, *, watched: bool) -> Check:
     """With no worker of ours the lag is told, but is no reason: nobody here promised to shorten it."""
     try:
-        status = await access.ask(lambda index: index.status())
+        status = await access.ask(lambda index, _: index.status())
     except (StonelogError, OSError) as error:
         log.warning("readiness: index status: %s", error)
         return Check(ok=False, detail="the state of the index cannot be read")

@@ -8,11 +8,21 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from .problems import FOREIGN_HOST, INDEX_UNAVAILABLE, INTERNAL, PROBLEM_TYPE, QUERY_TOO_LONG, Kind, Problem
+from .problems import (
+    FOREIGN_HOST,
+    INDEX_UNAVAILABLE,
+    INTERNAL,
+    PROBLEM_TYPE,
+    QUERY_STOPPED,
+    QUERY_TOO_LONG,
+    Kind,
+    Problem,
+)
 
 __all__ = ["answers", "document"]
 
 EVERYWHERE: Final = (QUERY_TOO_LONG, FOREIGN_HOST, INTERNAL)
+ASKING: Final = (INDEX_UNAVAILABLE, QUERY_STOPPED)
 ON_EVERY_LINE: Final = ("seq", "id", "time", "level", "category", "action", "synced", "hash")
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 
@@ -28,7 +38,7 @@ def answers(
     if also is not None:
         good["content"] = {also: {"schema": {"type": "string"}}}
     responses: dict[int | str, dict[str, Any]] = {200: good}
-    for kind in (*kinds, *EVERYWHERE, *([INDEX_UNAVAILABLE] if asks_index else [])):
+    for kind in (*kinds, *EVERYWHERE, *(ASKING if asks_index else ())):
         described = responses.setdefault(kind.status, {"content": {PROBLEM_TYPE: {"schema": PROBLEM_SCHEMA}}})
         words = f"{kind.title} (`{kind.name}`)"
         described["description"] = f"{described['description']}; {words}" if "description" in described else words

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from stonelog.filestore import shorten
-from stonelog.indexer import IndexUnavailable, QueryError
+from stonelog.indexer import IndexUnavailable, QueryError, QueryStopped
 
 from .params import BadParameter, refusal
 
@@ -33,6 +33,7 @@ __all__ = [
     "NO_SUCH_EVENT",
     "NO_SUCH_PATH",
     "PROBLEM_TYPE",
+    "QUERY_STOPPED",
     "QUERY_TOO_LONG",
     "Kind",
     "NoSuchEvent",
@@ -69,6 +70,7 @@ QUERY_TOO_LONG: Final = Kind("query-too-long", 414, "The query string is too lon
 FOREIGN_HOST: Final = Kind("foreign-host", 421, "This server does not answer for this host")
 INTERNAL: Final = Kind("internal", 500, "Something went wrong in the server")
 INDEX_UNAVAILABLE: Final = Kind("index-unavailable", 503, "The index cannot answer now")
+QUERY_STOPPED: Final = Kind("query-stopped", 503, "The query takes longer than it may")
 NOT_READY: Final = Kind("not-ready", 503, "The service is not ready")
 
 KINDS: Final = (
@@ -81,6 +83,7 @@ KINDS: Final = (
     FOREIGN_HOST,
     INTERNAL,
     INDEX_UNAVAILABLE,
+    QUERY_STOPPED,
     NOT_READY,
 )
 
@@ -135,6 +138,11 @@ def _index_unavailable(_: Request, error: IndexUnavailable) -> Response:
     return problem(INDEX_UNAVAILABLE, "the index and the files behind it cannot be read now; try again")
 
 
+def _query_stopped(_: Request, error: QueryStopped) -> Response:
+    """Without Retry-After: the same query takes as long again."""
+    return problem(QUERY_STOPPED, str(error))
+
+
 def _from_router(request: Request, error: HTTPException) -> Response:
     """What the router itself refuses: an unknown path or a method that the path does not take."""
     path = shorten(request.url.path) if request.scope.get("query_string", b"").isascii() else "this path"
@@ -155,4 +163,5 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(QueryError)(_bad_query)
     app.exception_handler(NoSuchEvent)(_no_such_event)
     app.exception_handler(IndexUnavailable)(_index_unavailable)
+    app.exception_handler(QueryStopped)(_query_stopped)
     app.exception_handler(HTTPException)(_from_router)

@@ -103,16 +103,22 @@ ASKED: Final = (BAD_PARAMETER, BAD_QUERY)
 
 
 @router.get("/v1/count", summary="Count events", responses=answers(Count, *ASKED))
-async def count(ask: Annotated[CountParameters, Query()], access: Opened) -> Count:
+async def count(ask: Annotated[CountParameters, Query()], caller: Opened) -> Count:
     """How many events match."""
-    return Count(count=await access.ask(lambda index: index.count(ask.q, since=ask.since, until=ask.until)))
+    return Count(
+        count=await caller.ask(
+            lambda index, patience: index.count(ask.q, since=ask.since, until=ask.until, patience=patience)
+        )
+    )
 
 
 @router.get("/v1/facets", summary="Count by values", responses=answers(Facets, *ASKED))
-async def facets(ask: Annotated[FacetsParameters, Query()], access: Opened) -> Facets:
+async def facets(ask: Annotated[FacetsParameters, Query()], caller: Opened) -> Facets:
     """The most frequent values of each `field` among matching events."""
-    found = await access.ask(
-        lambda index: index.facets(ask.q, ask.field, limit=ask.limit, since=ask.since, until=ask.until)
+    found = await caller.ask(
+        lambda index, patience: index.facets(
+            ask.q, ask.field, limit=ask.limit, since=ask.since, until=ask.until, patience=patience
+        )
     )
     return Facets(
         facets={
@@ -127,10 +133,12 @@ async def facets(ask: Annotated[FacetsParameters, Query()], access: Opened) -> F
     responses=answers(Histogram, *ASKED),
     response_model_exclude_unset=True,
 )
-async def histogram(ask: Annotated[HistogramParameters, Query()], access: Opened) -> Histogram:
+async def histogram(ask: Annotated[HistogramParameters, Query()], caller: Opened) -> Histogram:
     """Matching events by steps of time, split by the values of a field if `by` names one."""
-    found = await access.ask(
-        lambda index: index.histogram(ask.q, step=ask.step, by=ask.by, since=ask.since, until=ask.until)
+    found = await caller.ask(
+        lambda index, patience: index.histogram(
+            ask.q, step=ask.step, by=ask.by, since=ask.since, until=ask.until, patience=patience
+        )
     )
     given = ask.model_dump(include={"step", "by"}, exclude_none=True)
     return Histogram(**given, buckets=[_bucket(start, value) for start, value in found])
@@ -148,7 +156,9 @@ def _name(value: Value) -> str:
 
 
 @router.get("/v1/stats", summary="Summarise events", responses=answers(Summary, *ASKED))
-async def stats(ask: Annotated[StatsParameters, Query()], access: Opened) -> Summary:
+async def stats(ask: Annotated[StatsParameters, Query()], caller: Opened) -> Summary:
     """Counts, distinct users, sessions and addresses, response times, risk, first and last time."""
-    found = await access.ask(lambda index: index.stats(ask.q, since=ask.since, until=ask.until))
+    found = await caller.ask(
+        lambda index, patience: index.stats(ask.q, since=ask.since, until=ask.until, patience=patience)
+    )
     return Summary.model_validate(found)

@@ -20,7 +20,7 @@ __all__ = ["SECTIONS", "Durability", "StoreSettings", "load_section", "setting_s
 Durability = Literal["fsync", "os", "none"]
 
 _FILE: Final = "stonelog.toml"
-SECTIONS: Final = ("store", "seal", "retention", "jobs")
+SECTIONS: Final = ("store", "seal", "retention", "jobs", "http")
 """The tables that the file may have, those of the packages above this one included: any other is a misspelt one."""
 
 

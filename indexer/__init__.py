@@ -2,9 +2,10 @@
 
 from .aggregate import Bucket, FacetValue, Stats
 from .build import Builder
-from .errors import IndexUnavailable, QueryError
+from .errors import IndexUnavailable, QueryError, QueryStopped
 from .index import Index, IndexStatus, Page
 from .match import line_filter
+from .patience import Patience
 from .span import instant
 from .view import Order
 from .worker import Worker, WorkerStatus
@@ -23,7 +24,9 @@ __all__ = [
     "JobSettings",
     "Order",
     "Page",
+    "Patience",
     "QueryError",
+    "QueryStopped",
     "Stats",
     "Worker",
     "WorkerStatus",

@@ -1,10 +1,10 @@
-"""The errors of asking: a query that cannot be understood, and an index that cannot be used."""
+"""The errors of asking: a query not understood, an index that cannot be used, a question that was stopped."""
 
 from __future__ import annotations
 
 from stonelog.filestore import StonelogError
 
-__all__ = ["IndexUnavailable", "QueryError"]
+__all__ = ["IndexUnavailable", "QueryError", "QueryStopped"]
 
 
 class QueryError(StonelogError):
@@ -21,3 +21,16 @@ class QueryError(StonelogError):
 
 class IndexUnavailable(StonelogError):
     """The index cannot be built or read now; the files are untouched, and queries can still scan them."""
+
+
+class QueryStopped(StonelogError):
+    """A question was given up before its answer: its time was up, after so many `seconds`, or, if that is None,
+    whoever asked it told it to stop. Asking the same again takes as long again."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        if seconds is None:
+            super().__init__("the query was stopped by who asked it")
+        else:
+            hint = "narrow the time with since and until, or ask for what fewer events have"
+            super().__init__(f"the query was stopped after {seconds:g} s, the most that it may take", hint=hint)

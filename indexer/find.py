@@ -8,6 +8,7 @@ from typing import Final
 from stonelog.filestore import Line, Reader, loads
 
 from .errors import QueryError
+from .patience import Patience
 
 __all__ = ["find_event"]
 
@@ -16,17 +17,17 @@ _NEAR: Final = 2_000
 """How many events around the place where its time says it is are looked at first: threads and processes overlap."""
 
 
-def find_event(reader: Reader, key: int | str) -> Line | None:
-    """The line of this `seq` (a number, or its digits) or `id`, or None. Raises QueryError for neither."""
+def find_event(reader: Reader, key: int | str, patience: Patience) -> Line | None:
+    """The line of this `seq` (a number, or its digits) or `id`, or None. Raises QueryError, QueryStopped."""
     text = str(key).strip().lower()
     if text.isdecimal() and text.isascii():
         return reader.get(int(text)) if len(text) <= 16 else None
     if not _ID.fullmatch(text):
         raise QueryError(f"{text[:60]!r} is neither a seq nor an id", suggestion="17, or a UUID of version 7")
-    return _by_id(reader, text)
+    return _by_id(reader, text, patience)
 
 
-def _by_id(reader: Reader, identity: str) -> Line | None:
+def _by_id(reader: Reader, identity: str, patience: Patience) -> Line | None:
     """Ids carry their time and stand about in its order, so halving finds the place; if not, all is looked at."""
     low, high = 1, reader.last_seq
     while high - low > _NEAR:
@@ -38,9 +39,10 @@ def _by_id(reader: Reader, identity: str) -> Line | None:
             low = middle
     wanted = f'"id":"{identity}"'.encode()
     first = max(0, low - _NEAR)
-    for line in reader.lines(first):
+    for line in patience.over(reader.lines(first)):
         if line.seq > high + _NEAR:
             break
         if wanted in line.raw and loads(line.raw)["id"] == identity:
             return line
-    return next((line for line in reader.lines() if wanted in line.raw and loads(line.raw)["id"] == identity), None)
+    everything = patience.over(reader.lines())
+    return next((line for line in everything if wanted in line.raw and loads(line.raw)["id"] == identity), None)

@@ -19,6 +19,7 @@ from .build import NOWHERE, Builder, Position, read_position, stands
 from .cursor import Cursor, filter_key, read_cursor, write_cursor
 from .errors import IndexUnavailable, QueryError
 from .find import find_event
+from .patience import Patience
 from .schema import connect_reader, index_file
 from .span import step as read_step
 from .view import Order, Question, View, ask
@@ -93,21 +94,25 @@ class Index:
 
     An event is in the next answer once `append` has returned, whatever the indexer did: what the index does not cover
     is scanned. If the index cannot be used, everything is. Safe to use from several threads.
+
+    Every question takes a `patience` of its own, else it may take `query_seconds` (None: as long as it takes), and
+    raises QueryStopped when that is at its end; Ctrl-C ends it too.
     """
 
-    def __init__(self, directory: str | Path, *, scan: bool = False) -> None:
+    def __init__(self, directory: str | Path, *, scan: bool = False, query_seconds: float | None = None) -> None:
         self._reader = Reader(directory)
         self._path = index_file(self._reader.directory)
         self._scan = scan
+        self._query_seconds = query_seconds
         self._idle: list[_Handle] = []
         self._turn = threading.Lock()
         self._trouble = ""
         self._builder: Builder | None = None
 
     @classmethod
-    def open(cls, directory: str | Path, *, scan: bool = False) -> Self:
+    def open(cls, directory: str | Path, *, scan: bool = False, query_seconds: float | None = None) -> Self:
         """The index of the store in `directory`, which need not have one yet; with `scan` it is never looked at."""
-        return cls(directory, scan=scan)
+        return cls(directory, scan=scan, query_seconds=query_seconds)
 
     @property
     def directory(self) -> Path:
@@ -123,6 +128,7 @@ class Index:
         limit: int = 50,
         cursor: str | None = None,
         order: Order = "desc",
+        patience: Patience | None = None,
     ) -> Page:
         """The next `limit` (1 to 1000) events that match `q`, newest first or (order `asc`) oldest first, by `seq`.
 
@@ -134,6 +140,7 @@ class Index:
             )
         if order not in ("asc", "desc"):
             raise QueryError(f"order {order!r}: either desc (newest first) or asc", suggestion="desc")
+        patience = self._patience(patience)
         key = filter_key(q, since, until, order)
         question = ask(q, since, until)
         above, below = 0, None
@@ -151,43 +158,61 @@ class Index:
             events = [Event.stored(line.raw) for line in lines[:limit]]
             return Page(events, following, view.position.seq, self._reader.durable_seq())
 
-        return self._answer(page)
+        return self._answer(page, patience)
 
-    def count(self, q: str = "", *, since: Time = None, until: Time = None) -> int:
+    def count(self, q: str = "", *, since: Time = None, until: Time = None, patience: Patience | None = None) -> int:
         """How many events match. Raises QueryError."""
+        patience = self._patience(patience)
         question = ask(q, since, until)
-        return self._answer(lambda view: view.count(question))
+        return self._answer(lambda view: view.count(question), patience)
 
     def facets(
-        self, q: str, fields: Sequence[str], *, limit: int = 10, since: Time = None, until: Time = None
+        self,
+        q: str,
+        fields: Sequence[str],
+        *,
+        limit: int = 10,
+        since: Time = None,
+        until: Time = None,
+        patience: Patience | None = None,
     ) -> dict[str, list[tuple[FacetValue, int]]]:
         """For each field its `limit` most frequent values among the matching events, with counts, highest first.
 
         An event counts once for each distinct element of a list. Values in metadata are given as text. Raises
         QueryError.
         """
+        patience = self._patience(patience)
         question = ask(q, since, until)
-        return self._answer(lambda view: facets(view, question, fields, limit))
+        return self._answer(lambda view: facets(view, question, fields, limit), patience)
 
     def histogram(
-        self, q: str = "", *, step: str = "1h", by: str | None = None, since: Time = None, until: Time = None
+        self,
+        q: str = "",
+        *,
+        step: str = "1h",
+        by: str | None = None,
+        since: Time = None,
+        until: Time = None,
+        patience: Patience | None = None,
     ) -> list[Bucket]:
         """The number of matching events in each `step` of time (`1m`, `1h`, `1d`, ...), with `by` for each value.
 
         A step is given by its start (UTC); empty ones between others are included. Raises QueryError.
         """
+        patience = self._patience(patience)
         question = ask(q, since, until)
         width = read_step(step)
-        return self._answer(lambda view: histogram(view, question, width, by))
+        return self._answer(lambda view: histogram(view, question, width, by), patience)
 
-    def stats(self, q: str = "", *, since: Time = None, until: Time = None) -> Stats:
+    def stats(self, q: str = "", *, since: Time = None, until: Time = None, patience: Patience | None = None) -> Stats:
         """The figures of the matching events. Raises QueryError."""
+        patience = self._patience(patience)
         question = ask(q, since, until)
-        return self._answer(lambda view: stats(view, question))
+        return self._answer(lambda view: stats(view, question), patience)
 
-    def get(self, key: int | str) -> Event | None:
+    def get(self, key: int | str, *, patience: Patience | None = None) -> Event | None:
         """The event of this `seq` (a number, or its digits) or `id`; None if there is none. Raises QueryError."""
-        line = find_event(self._reader, key)
+        line = find_event(self._reader, key, self._patience(patience))
         return None if line is None else Event.stored(line.raw)
 
     def catch_up(self, progress: Progress | None = None) -> int:
@@ -206,7 +231,7 @@ class Index:
         position, state = NOWHERE, "absent"
         if self._path.exists():
             try:
-                with self._view(self._scan) as view:
+                with self._view(self._scan, Patience()) as view:
                     position = view.position
                     if view.connection is not None:
                         state = "ok"
@@ -243,14 +268,18 @@ class Index:
             self._builder = Builder(self.directory)
         return self._builder
 
-    def _answer(self, question: Callable[[View], Answer]) -> Answer:
+    def _patience(self, given: Patience | None) -> Patience:
+        return Patience(self._query_seconds) if given is None else given
+
+    def _answer(self, question: Callable[[View], Answer], patience: Patience) -> Answer:
+        patience.check()
         if not self._scan:
             try:
-                with self._view(False) as view:
+                with self._view(False, patience) as view:
                     return question(view)
             except _DAMAGE as error:
                 self._doubt(str(error))
-        with self._view(True) as view:
+        with self._view(True, patience) as view:
             return question(view)
 
     def _doubt(self, why: str) -> None:
@@ -259,20 +288,21 @@ class Index:
         self._trouble = why
 
     @contextmanager
-    def _view(self, scan: bool) -> Iterator[View]:
+    def _view(self, scan: bool, patience: Patience) -> Iterator[View]:
         handle = None if scan else self._borrow()
         if handle is None:
             with self._reader.fetcher() as fetch:
-                yield View(self._reader, fetch, None, NOWHERE)
+                yield View(self._reader, fetch, None, NOWHERE, patience)
             return
         good = False
         try:
-            handle.connection.execute("BEGIN")
-            position = self._checked(handle)
-            if position is None:
-                yield View(self._reader, handle.fetch, None, NOWHERE)
-                return
-            yield View(self._reader, handle.fetch, handle.connection, position)
+            with patience.within(handle.connection):
+                handle.connection.execute("BEGIN")
+                position = self._checked(handle)
+                if position is None:
+                    yield View(self._reader, handle.fetch, None, NOWHERE, patience)
+                    return
+                yield View(self._reader, handle.fetch, handle.connection, position, patience)
             if not handle.current():
                 raise IndexUnavailable("somebody began to write it meanwhile")
             good = True

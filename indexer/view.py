@@ -14,6 +14,7 @@ from stonelog.filestore import MAX_LINE, Fetcher, Line, Reader, loads, stamp
 from .build import Position
 from .errors import IndexUnavailable
 from .match import EventFilter, compile_filter, in_period
+from .patience import Patience
 from .plan import Plan, plan
 from .query import parse
 from .span import instant
@@ -69,12 +70,16 @@ def ask(q: str, since: str | datetime | None, until: str | datetime | None) -> Q
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A consistent view: `connection` (None: there is no index to use) reads one transaction, which `position` ends."""
+    """A consistent view: `connection` (None: there is no index to use) reads one transaction, which `position` ends.
+
+    Whatever reads lines raises QueryStopped when `patience` ends; inside SQLite that is up to who made the view.
+    """
 
     reader: Reader
     fetch: Fetcher
     connection: sqlite3.Connection | None
     position: Position
+    patience: Patience
 
     def found(
         self,
@@ -126,7 +131,7 @@ class View:
 
     def _tail(self, question: Question, above: int, below: int | None) -> Iterator[Found]:
         matches, in_time = question.matches, in_period(question.since, question.until)
-        for line in self._lines(above):
+        for line in self.patience.over(self._lines(above)):
             if below is not None and line.seq >= below:
                 return
             fields = loads(line.raw)
@@ -145,7 +150,8 @@ class View:
         sql, values = self._select(_POINTERS, question, above, below)
         key = "terms.rowid" if question.plan.kind == "match" else "events.seq"
         matches = None if question.plan.exact else question.matches
-        for seq, segment, offset, length in self.connection.execute(f"{sql} ORDER BY {key} {order}", values):
+        rows = self.connection.execute(f"{sql} ORDER BY {key} {order}", values)
+        for seq, segment, offset, length in self.patience.over(rows):
             if not 0 < length <= MAX_LINE:
                 raise IndexUnavailable(f"{segment}: {length} bytes at {offset} are no line, as the index says")
             raw = self.fetch(segment, offset, length)

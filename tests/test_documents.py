@@ -158,10 +158,17 @@ def test_every_key_of_a_manifest_stands_in_its_table_in_its_order() -> None:
 
 def test_every_setting_stands_in_operations_with_its_default_and_its_variable() -> None:
     """The settings in docs/operations.md are those there are, with their defaults and environment variables."""
+    from stonelog.api.settings import HttpSettings
     from stonelog.filestore import RetentionSettings, SealSettings, StoreSettings
     from stonelog.indexer import JobSettings
 
-    models = {"store": StoreSettings, "seal": SealSettings, "retention": RetentionSettings, "jobs": JobSettings}
+    models = {
+        "store": StoreSettings,
+        "seal": SealSettings,
+        "retention": RetentionSettings,
+        "jobs": JobSettings,
+        "http": HttpSettings,
+    }
     text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert tomllib.loads(block) == {name: model().model_dump() for name, model in models.items()}

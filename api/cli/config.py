@@ -65,11 +65,14 @@ def _sections(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
     from stonelog.filestore import RetentionSettings, SealSettings, StoreSettings, load_section, setting_sources
     from stonelog.indexer import JobSettings
 
+    from ..settings import HttpSettings
+
     models: dict[str, type[BaseModel]] = {
         "store": StoreSettings,
         "seal": SealSettings,
         "retention": RetentionSettings,
         "jobs": JobSettings,
+        "http": HttpSettings,
     }
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for name, model in models.items():

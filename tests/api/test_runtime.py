@@ -17,7 +17,7 @@ from freezegun import freeze_time
 
 from stonelog.api import runtime
 from stonelog.filestore import Reader, Store, StoreReadOnly
-from stonelog.indexer import Index
+from stonelog.indexer import Index, Page, Patience
 
 SERVE = """
 import sys
@@ -240,6 +240,42 @@ def test_killed_server_is_replaced(start, tmp_path):
     address(second)
     assert stop(second) == (0, "")
     assert [line.seq for line in Reader(tmp_path / "data").lines()] == [receipt.seq]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+def test_a_client_that_hangs_up_ends_its_query(tmp_path, monkeypatch, caplog, accept):
+    """The question is stopped when the connection is closed, in the midst of a listing too, and no error is logged."""
+    asked, ended = threading.Event(), threading.Event()
+    searching = Index.search
+
+    def search(index: Index, *args: object, patience: Patience, **more: object) -> Page:
+        if accept != "application/json" and not more["cursor"]:
+            return searching(index, *args, patience=patience, **more)
+        asked.set()
+        try:
+            while True:
+                patience.check()
+        finally:
+            ended.set()
+
+    with Store.open(tmp_path / "data") as store:
+        store.append_many([{"category": "api", "action": "read"}] * 300)
+    monkeypatch.setenv("STONELOG_HTTP_QUERY_SECONDS", "0")
+    monkeypatch.setattr(Index, "search", search)
+    path, wish = tmp_path / "s", runtime.Stop()
+    server = threading.Thread(target=runtime.serve, args=(tmp_path / "data",), kwargs={"uds": path, "stop": wish})
+    server.start()
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            while client.connect_ex(str(path)) != 0:
+                pass
+            client.sendall(f"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n".encode())
+            assert asked.wait(DEADLINE)
+        assert ended.wait(DEADLINE)
+    finally:
+        wish.request()
+        server.join(DEADLINE)
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
 def test_an_endless_query_does_not_hold_the_stop(tmp_path, monkeypatch, capsys):

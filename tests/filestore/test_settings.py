@@ -48,7 +48,7 @@ def test_the_file_sets_and_the_environment_wins(tmp_path: Path, monkeypatch: pyt
         ("store = 5\n", "expected a table [store], found 5"),
         (
             "[retnetion]\n",
-            "[retnetion]: there is no such table; known are [store], [seal], [retention], [jobs]; did you",
+            "[retnetion]: there is no such table; known are [store], [seal], [retention], [jobs], [http]; did you",
         ),
         ("[retnetion]\nmax_bytes = 1\n[store]\n", "did you mean [retention]?"),
         ("[Store]\n", "did you mean [store]?"),

@@ -7,6 +7,7 @@ import pytest
 from stonelog.filestore import Reader, Store
 from stonelog.indexer import Builder, IndexUnavailable, QueryError
 from stonelog.indexer.build import NOWHERE, read_position
+from stonelog.indexer.patience import Patience
 from stonelog.indexer.schema import connect_reader, index_file
 from stonelog.indexer.view import Question, View, ask
 
@@ -20,7 +21,7 @@ def view(store: Store, directory: Path):
     store.append_many([{"category": "api", "action": "read", "username": "ada", "message": "late"}] * 4)
     connection, _ = connect_reader(index_file(directory))
     with Reader(directory).fetcher() as fetch:
-        yield View(Reader(directory), fetch, connection, read_position(connection))
+        yield View(Reader(directory), fetch, connection, read_position(connection), Patience())
     connection.close()
 
 
@@ -49,7 +50,7 @@ def test_bounds_are_outside(view: View, above: int, below: int | None) -> None:
 
 def test_without_an_index_the_lines_answer(view: View) -> None:
     """A view without connection gives the same, from the files."""
-    bare = View(view.reader, view.fetch, None, NOWHERE)
+    bare = View(view.reader, view.fetch, None, NOWHERE, Patience())
     for q in ("", "ada", "late -number", "nothing"):
         question = ask(q, None, None)
         assert seqs(bare, question) == seqs(view, question)
@@ -59,7 +60,7 @@ def test_without_an_index_the_lines_answer(view: View) -> None:
 
 def test_the_newest_of_a_long_tail_are_kept(view: View) -> None:
     """With a limit the newest of the tail come first, and the index follows only if they are too few."""
-    bare = View(view.reader, view.fetch, None, NOWHERE)
+    bare = View(view.reader, view.fetch, None, NOWHERE, Patience())
     assert seqs(bare, ask("", None, None), order="desc", limit=3) == [14, 13, 12]
 
 
@@ -85,7 +86,7 @@ def test_since_is_within_and_until_without(view: View) -> None:
     question = ask("", "2026-11-23T03:30:00Z", "2026-11-23T05:30:00Z")
     assert seqs(view, question) == [3, 4]
     assert view.count(question) == 2
-    bare = View(view.reader, view.fetch, None, NOWHERE)
+    bare = View(view.reader, view.fetch, None, NOWHERE, Patience())
     assert seqs(bare, question) == [3, 4]
 
 
@@ -102,7 +103,7 @@ def test_a_pointer_to_no_line_is_not_followed(store: Store, directory: Path, cha
     writing.close()
     connection, _ = connect_reader(index_file(directory))
     with Reader(directory).fetcher() as fetch:
-        view = View(Reader(directory), fetch, connection, read_position(connection))
+        view = View(Reader(directory), fetch, connection, read_position(connection), Patience())
         with pytest.raises((IndexUnavailable, OSError)):
             seqs(view, ask("ada", None, None))
     connection.close()

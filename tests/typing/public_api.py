@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any, Literal, assert_type
 
 from stonelog.api import create_app
 from stonelog.filestore import Durability, Event, Level, Line, Reader, Receipt, Recovery, Segment, Store
-from stonelog.indexer import FacetValue, Index, IndexStatus, Page, Stats, Worker, line_filter
+from stonelog.indexer import FacetValue, Index, IndexStatus, Page, Patience, Stats, Worker, line_filter
 
 
 def a_store_is_opened_by_path_and_used_as_a_context(directory: Path) -> None:
@@ -64,6 +65,7 @@ def asking_gives_answers(index: Index, fields: Sequence[str], since: datetime) -
     assert_type(page.events, list[Event])
     assert_type(page.next_cursor, str | None)
     assert_type(index.count(), int)
+    assert_type(index.count(patience=Patience(5, Flag())), int)
     assert_type(index.facets("", fields), dict[str, list[tuple[FacetValue, int]]])
     assert_type(index.stats("", since="24h"), Stats)
     assert_type(index.get(1), Event | None)

@@ -6,10 +6,17 @@ import tomllib
 
 import pytest
 
+from stonelog.api.settings import HttpSettings
 from stonelog.filestore import RetentionSettings, SealSettings, StoreSettings
 from stonelog.indexer import JobSettings
 
-MODELS = {"store": StoreSettings, "seal": SealSettings, "retention": RetentionSettings, "jobs": JobSettings}
+MODELS = {
+    "store": StoreSettings,
+    "seal": SealSettings,
+    "retention": RetentionSettings,
+    "jobs": JobSettings,
+    "http": HttpSettings,
+}
 
 
 def test_config_shows_every_setting_as_toml(run, store):
@@ -56,7 +63,10 @@ def test_config_says_where_each_comes_from(run, store):
         ("[seal]\ncodec = 'lzma'\n", "[seal] codec = lzma"),
         ("[retention]\nmax_age = 1\n", "[retention] max_age = 1: there is no such setting"),
         ("[jobs]\nseal = 5\n", "[jobs] seal = 5"),
-        ("[job]\nseal = 'off'\n", "[job]: there is no such table; known are [store], [seal], [retention], [jobs]"),
+        (
+            "[job]\nseal = 'off'\n",
+            "[job]: there is no such table; known are [store], [seal], [retention], [jobs], [http]",
+        ),
         ("[store\n", "cannot be read as TOML"),
     ],
 )

@@ -1,6 +1,10 @@
 """`count`, `stats`, `facets`, `histogram`: for people and for machines."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -129,3 +133,36 @@ def test_figures_take_a_window(run, hours):
     assert json.loads(run("stats", "-o", "json", *window).stdout)["events"] == 2
     assert json.loads(run("histogram", "-o", "json", *window).stdout)["buckets"][0]["count"] == 2
     assert len(json.loads(run("facets", "level", "-o", "json", *window).stdout)["facets"]["level"]) == 2
+
+
+ENDLESS = """
+import sys
+from stonelog.api.cli import main
+from stonelog.indexer.view import View
+
+def count(view, question):
+    print("inside", flush=True)
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    return view.connection.execute(endless).fetchone()[0]
+
+View.count = count
+main()
+"""
+
+
+def test_ctrl_c_ends_a_query_that_is_inside_sqlite(run, store):
+    """However long SQLite would go on, the program ends with 130 and in silence."""
+    assert run("reindex", "--dir", store).exit_code == 0
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, "count", "--dir", store],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as counting:
+        assert counting.stdout.readline() == b"inside\n"
+        counting.send_signal(signal.SIGINT)
+        try:
+            assert counting.communicate(timeout=60) == (b"", b"")
+        finally:
+            counting.kill()
+    assert counting.returncode == 130
