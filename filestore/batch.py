@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -35,7 +36,6 @@ class Request:
     """
 
     # Defaults of the class: what is not set when a request is made costs nothing, in the callers' threads.
-    bodies: Sequence[bytes] = ()
     identity = ""
     seq = 0
     path = ""
@@ -48,20 +48,23 @@ class Request:
     turn: threading.Lock | None = None
     """Locked until the request is answered, if the caller waits."""
     chained = False
-    """Whether the caller, when it wakes up, is going to release the turn of another one, `following`."""
-    following: threading.Lock | None = None
+    """Whether the caller is going to `wake` others when it wakes up."""
+    gone = False
+    """Whether it looks no more for whom to wake."""
     notify: Callable[[], object] | None = None
     _draft: tuple[Mapping[str, Any] | Event | None, Mapping[str, Any], int] | None = None
 
     def __init__(self, bodies: Sequence[bytes], notify: Callable[[], object] | None = None) -> None:
         self.bodies = bodies
+        self.following: list[threading.Lock] = []
+        """The turns of other callers, which this one is to release when it wakes up."""
         if notify is not None:
             self.notify = notify
 
     @classmethod
     def draft(cls, event: dict[str, Any] | Event | None, fields: Mapping[str, Any], now: int) -> Self:
         """A request for an event that is still to be checked; see `draw`. `now` is in ns since the epoch."""
-        request = cls.__new__(cls)
+        request = cls(())
         request._draft = event, fields, now
         return request
 
@@ -83,20 +86,24 @@ class Request:
                 error = reason.with_traceback(None)
                 self.refused = lambda: error
 
-    def expect(self) -> None:
-        """The caller is going to `wait`. In the main thread a signal may end that early: nobody depends on it."""
+    def wait(self, put: Callable[[Request], object]) -> None:
+        """The request is answered, after `put` has put it where the thread that writes looks."""
         self.turn = turn = threading.Lock()
         turn.acquire()
+        # Between any two steps a signal may end this in the main thread. Nobody depends on that one.
         self.chained = threading.get_ident() != threading.main_thread().ident
+        try:
+            put(self)
+            turn.acquire()
+        finally:  # whatever is raised here, the others must not wait for ever
+            self.gone = True
+            self.wake()
 
-    def wait(self) -> None:
-        """The request is answered."""
-        if self.turn is not None:
-            try:
-                self.turn.acquire()
-            finally:  # whatever is raised here, the others must not wait for ever
-                if self.following is not None:
-                    self.following.release()
+    def wake(self) -> None:
+        """Those that this caller is to wake are on their way; from whichever thread, once."""
+        while self.following:
+            with contextlib.suppress(IndexError):  # the other thread was quicker
+                self.following.pop().release()
 
 
 class Batch:
@@ -161,8 +168,13 @@ class Batch:
                     _tell(request)
                     self._requests.pop()
                     continue
+                if following is not None:
+                    request.following.append(following)
+                    following = None
+                    if request.gone:  # looked at last, as the caller sets it before it looks whom to wake
+                        request.wake()
                 self._requests.pop()
-                request.following, following = following, request.turn
+                following = request.turn
                 length += 1
                 if length == _CHAIN:
                     following.release()

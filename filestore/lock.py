@@ -51,8 +51,11 @@ def mark_failed(path: Path, segment: str) -> None:
 
     The system tells one process of it, and to all others the next sync says that all is well: they see the note.
     """
-    with contextlib.suppress(OSError), StoreLock.opened(path, 0) as lock:
-        lock.write_note(f"{segment}{FAILED}")
+    with contextlib.suppress(OSError):
+        if files.look(str(path)) is None:
+            return  # a copy of the files alone
+        with StoreLock.opened(path, 0) as lock:
+            lock.write_note(f"{segment}{FAILED}")
 
 
 def is_marked_failed(path: Path) -> bool:

@@ -41,6 +41,7 @@ log = logging.getLogger("stonelog")
 
 _LINGER_SECONDS: Final = 0.005
 """So long an emitted event waits for more of them, since nobody waits for it: fewer syncs, fewer changes of threads."""
+
 _open_segments: weakref.WeakSet[ActiveSegment] = weakref.WeakSet()
 
 
@@ -134,9 +135,7 @@ class Committer:
         """
         self._refuse_leader()
         if self._queue or self._leading.locked() or not self._lead(request):
-            request.expect()
-            self._put(request)
-            request.wait()
+            request.wait(self._put)
         if request.error is not None:
             raise request.error()
         return request
@@ -156,7 +155,11 @@ class Committer:
         """Whether the event was taken, to be written some time; see Room."""
         if not self._room.enter(body, may_wait=self._leader != threading.get_ident()):
             return False
-        self._put(body, urgent=False)
+        try:
+            self._put(body, urgent=False)
+        except StonelogError:  # there is no thread to write it
+            self._room.leave(1, len(body), written=False)
+            raise
         return True
 
     def tell(self) -> None:

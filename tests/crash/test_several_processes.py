@@ -123,7 +123,7 @@ CALM = {"nested": 0.0, "lax": 0.0, "failed_sync": 0.0, "fatal": 0.0, "killed": 0
     ("plant", "odds", "known"),
     [
         (not_made_durable, {"killed": 0.4, "processes": 2}, 36),
-        (cut_too_early, {"failed_sync": 0.1, "fatal": 1.0}, 283),
+        (cut_too_early, {"failed_sync": 0.1, "fatal": 1.0}, 1623),
         (believed, {"failed_sync": 0.1, "fatal": 1.0}, 98),
     ],
 )

@@ -32,13 +32,21 @@ def draft(event: object = EVENT) -> Request:
     return Request.draft(event, {}, NOW)  # type: ignore[arg-type]
 
 
-def waiting(number: int) -> list[Request]:
-    """So many drafts whose callers are going to wait, not in the main thread."""
+def waiting(number: int, *, chained: bool = True) -> list[Request]:
+    """So many drafts as they are while their callers wait; in the main thread if not `chained`."""
     requests = [draft() for _ in range(number)]
-    thread = threading.Thread(target=lambda: [request.expect() for request in requests])
-    thread.start()
-    thread.join()
+    for request in requests:
+        request.turn = threading.Lock()
+        request.turn.acquire()
+        request.chained = chained
     return requests
+
+
+def woken(request: Request) -> None:
+    """Its turn has come, and the caller does what it then does."""
+    assert request.turn is not None
+    assert request.turn.acquire(timeout=30)
+    request.wake()
 
 
 def released(requests: list[Request]) -> list[int]:
@@ -118,30 +126,66 @@ def test_one_wakes_the_next(room: Room) -> None:
     made = Batch()
     made.take(deque(requests))
     made.answer(None, room)
-    woken = []
+    order = []
     for _ in range(4):
         ready = released(requests)
-        assert len(ready) <= 2
-        woken.append(ready)
+        order.append(ready)
         for number in ready:
-            requests[number].wait()
-    assert woken == [[0, 3], [1, 4], [2, 5], [6]]
+            woken(requests[number])
+    assert order == [[0, 3], [1, 4], [2, 5], [6]]
     assert released(requests) == []
 
 
 def test_who_is_in_the_main_thread_wakes_nobody(room: Room) -> None:
     """Ctrl-C may take the main thread away while it waits; the others are told all the same."""
     requests = waiting(4)
-    main = draft()
-    main.expect()
-    requests.insert(2, main)
+    requests[2:2] = waiting(1, chained=False)
     made = Batch()
     made.take(deque(requests))
     made.answer(None, room)
-    assert main.following is None
-    for number in (0, 1, 3, 4):
-        assert requests[number].turn is not None
-        requests[number].wait()
+    assert list(requests[2].following) == []
+    for request in (requests[0], requests[1], requests[3], requests[4]):
+        woken(request)
+
+
+def test_F40_who_is_gone_before_the_answer_leaves_nobody_waiting(room: Room) -> None:
+    """A caller that an error took away after its event was in the queue: those whom it was to wake are woken."""
+    requests = waiting(1)
+    queue: deque[Any] = deque(requests)
+
+    def put(request: Request) -> None:
+        queue.append(request)
+        raise MemoryError
+
+    def ask() -> None:
+        request = draft()
+        requests.append(request)
+        with pytest.raises(MemoryError):
+            request.wait(put)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    requests += waiting(2)
+    queue.extend(requests[2:])
+    made = Batch()
+    made.take(queue)
+    made.answer(None, room)
+    assert requests[1].gone
+    assert requests[1].chained
+    for request in (requests[0], requests[2], requests[3]):
+        woken(request)
+
+
+def test_who_goes_between_the_answer_and_its_turn_still_wakes_the_next(room: Room) -> None:
+    """Whoever of the two threads is first wakes the next caller, and once."""
+    requests = waiting(2)
+    made = Batch()
+    made.take(deque(requests))
+    made.answer(None, room)
+    requests[0].wake()
+    requests[0].wake()
+    woken(requests[1])
 
 
 def test_F40_telling_goes_on_where_it_was_cut_off(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +209,7 @@ def test_F40_telling_goes_on_where_it_was_cut_off(room: Room, monkeypatch: pytes
     made.answer(None, room)
     assert told == [2, 1, 0]
     for request in requests[1:3]:
-        request.wait()
+        woken(request)
 
 
 def test_what_was_emitted_leaves_its_room_once(room: Room) -> None:

@@ -91,3 +91,20 @@ def test_without_a_thread_to_write_an_append_is_one_clear_error(
             with pytest.raises(StonelogError, match=r"nothing was written: can't start new thread; the process may"):
                 store.append(category="api", action="read")
         assert store.append(category="api", action="read").seq == 1
+
+
+def test_without_a_thread_to_write_an_emit_takes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be taken for want of a thread is an error and counted, and the queue is as empty as before."""
+    monkeypatch.setenv("STONELOG_STORE_EMIT_EVENTS", "2")
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Store.open(tmp_path / "data") as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", start)
+            for _ in range(5):
+                with pytest.raises(StonelogError, match="can't start new thread"):
+                    store.emit(category="api", action="read")
+        assert store.dropped == 5
+        assert store.emit(category="api", action="read")
