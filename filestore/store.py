@@ -82,9 +82,8 @@ class Store:
         try:
             if committer.recovered.unfinished:
                 store.upkeep.resume()
-            with contextlib.suppress(
-                DiskFull
-            ):  # it is told when there is space; retention, which makes some, needs us open
+            # On a full disk it is told when there is space; retention, which makes some, needs us open.
+            with contextlib.suppress(DiskFull):
                 committer.tell()
         except BaseException:
             store.close()
