@@ -7,9 +7,9 @@ import json
 import shutil
 from pathlib import Path
 
-from stonelog.filestore import Store
+from stonelog.filestore import Store, stamp
 
-__all__ = ["DAY", "NEXT_DAY", "batches", "kept", "lay", "line", "reopen", "rest"]
+__all__ = ["DAY", "NEXT_DAY", "batches", "is_own", "kept", "lay", "line", "reopen", "rest"]
 
 DAY = "2026-11-23.jsonl"
 NEXT_DAY = "2026-11-24.jsonl"
@@ -66,4 +66,9 @@ def kept(directory: Path, name: str) -> bytes:
 def rest(directory: Path, name: str = DAY) -> bytes:
     """What the segment holds apart from the store's own events at its end."""
     data = (directory / "events" / name).read_bytes()
-    return b"".join(each for each in data.splitlines(keepends=True) if b'"action":"store_recovered"' not in each)
+    return b"".join(each for each in data.splitlines(keepends=True) if not is_own(each))
+
+
+def is_own(line: bytes) -> bool:
+    """Whether it is a good line in which the store tells of a recovery; damage may look like a part of one."""
+    return b'"action":"store_recovered"' in line and stamp(line.rstrip(b"\n")) is not None
