@@ -177,7 +177,7 @@ def _ask(index: Index, directory: Path, width: int) -> Iterator[Shown]:
     option = f"--dir {directory}"
     yield from _under(f"stonelog search 'level:>=warning' -n 8 {option}")
     page = index.search("level:>=warning", limit=8)
-    yield from map(Shown, ShortLines().lines([json.loads(event.line) for event in page.events]))
+    yield from map(Shown, ShortLines().lines([json.loads(line) for line in page.lines]))
     yield from _under(f"stonelog facets category username status_code -n 5 {option}")
     yield from map(Shown, facet_lines(index.facets("", ["category", "username", "status_code"], limit=5)))
     yield from _under(f"stonelog histogram --step 1h --by level {option}")

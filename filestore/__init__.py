@@ -1,9 +1,15 @@
 """Write, read and follow events in fsynced daily JSONL files.
 
-Works alone: loads no database, watcher, scheduler or network library.
+Works alone: loads no database, watcher, scheduler or network library. What only those need who write, or keep the
+files, is loaded when it is first asked for: pydantic takes longer to load than a search.
 """
 
-from .codec import MAX_LINE, dumps, loads, stamp
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from .codec import MAX_LINE, dumps, good_lines, loads, stamp
 from .errors import (
     CorruptLine,
     DiskFull,
@@ -15,24 +21,28 @@ from .errors import (
     StoreReadOnly,
     shorten,
 )
-from .event import FIELDS, Event
 from .fault import Fault
 from .fetch import Fetcher, Line
 from .holds import Hold
 from .layout import Codec
 from .lock import StoreLock
 from .manifest import Manifest
-from .names import ACTIONS, CATEGORIES, LEVELS, Action, Category, Level
-from .quarantine import Quarantine, RejectFile
+from .names import ACTIONS, CATEGORIES, FIELDS, LEVELS, Action, Category, Level
 from .reader import Reader, Segment
-from .recovery import Recovery
-from .repair import holds_told, rebuild_manifest, rebuild_pruned
-from .retention import Kept, Removal, RetentionSettings
-from .settings import Durability, StoreSettings, load_section, setting_sources
-from .store import Receipt, Store
-from .upkeep import Retained, SealSettings, Upkeep, UpkeepReader
+from .reading import Run
+from .state import StoreState
 from .values import format_time, parse_time
 from .verify import Verification, verify
+
+if TYPE_CHECKING:
+    from .event import Event
+    from .quarantine import Quarantine, RejectFile
+    from .recovery import Recovery
+    from .repair import holds_told, rebuild_manifest, rebuild_pruned
+    from .retention import Kept, Removal, RetentionSettings
+    from .settings import Durability, StoreSettings, load_section, setting_sources
+    from .store import Receipt, Store
+    from .upkeep import Retained, SealSettings, Upkeep, UpkeepReader
 
 __all__ = [
     "ACTIONS",
@@ -65,6 +75,7 @@ __all__ = [
     "Removal",
     "Retained",
     "RetentionSettings",
+    "Run",
     "SealSettings",
     "Segment",
     "StonelogError",
@@ -73,11 +84,13 @@ __all__ = [
     "StoreLocked",
     "StoreReadOnly",
     "StoreSettings",
+    "StoreState",
     "Upkeep",
     "UpkeepReader",
     "Verification",
     "dumps",
     "format_time",
+    "good_lines",
     "holds_told",
     "load_section",
     "loads",
@@ -89,3 +102,23 @@ __all__ = [
     "stamp",
     "verify",
 ]
+
+_LATER: Final = {
+    "event": ("Event",),
+    "quarantine": ("Quarantine", "RejectFile"),
+    "recovery": ("Recovery",),
+    "repair": ("holds_told", "rebuild_manifest", "rebuild_pruned"),
+    "retention": ("Kept", "Removal", "RetentionSettings"),
+    "settings": ("Durability", "StoreSettings", "load_section", "setting_sources"),
+    "store": ("Receipt", "Store"),
+    "upkeep": ("Retained", "SealSettings", "Upkeep", "UpkeepReader"),
+}
+_MODULE_OF: Final = {name: module for module, names in _LATER.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f".{module}", __name__), name)
+    return found

@@ -7,7 +7,7 @@ A line is written in two steps, so that the dear one needs no lock: `encode` mak
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ import orjson
 
 from .errors import EventTooLarge, InvalidEvent
 
-__all__ = ["MAX_LINE", "Stamp", "dumps", "encode", "loads", "seal_line", "stamp"]
+__all__ = ["MAX_LINE", "Stamp", "dumps", "encode", "good_lines", "loads", "parsed", "seal_line", "seq_of", "stamp"]
 
 MAX_LINE: Final = 65_535
 """The longest line in bytes, without its line end."""
@@ -30,6 +30,9 @@ _SEQ = re.compile(rb'\{"seq":([1-9]\d{0,15}),')
 _END = re.compile(rb',"synced":(0|[1-9]\d{0,15}),"hash":"([0-9a-f]{16})"\}')
 _END_MAX: Final = len(b',"synced":,"hash":"0123456789abcdef"}') + 16
 _HASH_LENGTH: Final = len(b',"hash":"0123456789abcdef"}')
+_SYNCED_NAME: Final = len(b',"synced":')
+_SYNCED_MAX: Final = _END_MAX - _HASH_LENGTH
+_SEQ_END: Final = 10**16
 
 
 class Stamp(NamedTuple):
@@ -87,6 +90,51 @@ def stamp(line: bytes) -> Stamp | None:
     if sha256(line[:-_HASH_LENGTH]).hexdigest()[:16].encode() != end[2]:
         return None
     return Stamp(int(start[1]), int(end[1]), end[2])
+
+
+def seq_of(line: bytes) -> int | None:
+    """The `seq` that the line begins with, whether it is a good one or not; None if it begins with none."""
+    start = _SEQ.match(line)
+    return int(start[1]) if start else None
+
+
+def good_lines(lines: Sequence[bytes], place: int, seq: int) -> int:
+    """How many lines from `place` on have a stamp, with the `seq`s `seq`, `seq` + 1 and so on: until one has not.
+
+    The verdict is that of `stamp`, which takes three times as long: here the bytes that are expected are compared.
+    """
+    synced = b"\n"  # what the last line had, which most others of its commit have too; no line has this
+    first = place
+    for place in range(first, min(len(lines), first + _SEQ_END - seq)):
+        line = lines[place]
+        head = line[:-_HASH_LENGTH]
+        if (
+            not line.startswith(b'{"seq":%d,' % (seq + place - first))
+            or line[-_HASH_LENGTH:] != b',"hash":"%b"}' % sha256(head).hexdigest()[:16].encode()
+            or len(line) <= _END_MAX
+        ):
+            return place - first
+        if not head.endswith(synced):
+            at = head.rfind(b',"synced":', -_SYNCED_MAX)
+            synced, digits = head[at:], head[at + _SYNCED_NAME :]
+            if at < 0 or not digits.isdigit() or (digits.startswith(b"0") and digits != b"0"):
+                return place - first
+    return max(min(len(lines), first + _SEQ_END - seq) - first, 0)
+
+
+def parsed(lines: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The fields of good lines; none where, by another hand, the stamp is right but the line is not JSON."""
+    try:
+        return list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return [_parsed(line) for line in lines]
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        return loads(line)
+    except ValueError:
+        return {}
 
 
 def loads(line: bytes) -> dict[str, Any]:

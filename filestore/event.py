@@ -25,7 +25,7 @@ from pydantic_core import SchemaValidator, core_schema
 
 from .codec import MAX_LINE, loads
 from .errors import InvalidEvent
-from .names import CATEGORIES, LEVELS, Level, Outcome
+from .names import CATEGORIES, FIELDS, LEVELS, Level, Outcome
 from .values import (
     IPV4_PATTERN,
     UTC_PATTERN,
@@ -37,7 +37,7 @@ from .values import (
     utc_text,
 )
 
-__all__ = ["FIELDS", "GIVEN_BY_STORE", "Event", "checked"]
+__all__ = ["GIVEN_BY_STORE", "Event", "checked"]
 
 Text = Annotated[str, StringConstraints(strict=True)]
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -136,29 +136,36 @@ class Event(BaseModel):
             given.discard("level")
         if "time" in values:
             values["time"] = datetime.fromisoformat(values["time"])
-        return cls._made(values, given, None)
+        return cls._made({**_ABSENT, **values}, given, None)
 
     @classmethod
-    def stored(cls, line: bytes) -> Event:
+    def stored(cls, line: bytes, fields: Mapping[str, Any] | None = None) -> Event:
         """The event of a line that the store wrote, without checking it again; `line` is kept for `.line`.
 
-        Keys of a newer version are not attributes, but stand in `.line`. Raises ValueError if it is not a JSON
-        object with a time.
+        `fields` saves parsing it, if that was done. Keys of a newer version are not attributes, but stand in `.line`.
+        Raises ValueError if it is not a JSON object with a time.
         """
-        fields = loads(line)
+        if fields is None:
+            fields = loads(line)
         try:
-            fields["time"] = datetime.fromisoformat(fields["time"])
+            time = datetime.fromisoformat(fields["time"])
         except (KeyError, TypeError):
             raise ValueError("without a time as text") from None
-        if not fields.keys() <= FIELD_SET:
-            fields = {name: value for name, value in fields.items() if name in FIELD_SET}
-        return cls._made(fields, set(fields), line)
+        values = {**_ABSENT, **fields}
+        if len(values) > len(_ABSENT):
+            fields = {name: value for name, value in fields.items() if name in _ABSENT}
+            values = {**_ABSENT, **fields}
+        values["time"] = time
+        return cls._made(values, set(fields), line)
 
     @classmethod
     def _made(cls, values: dict[str, Any], given: set[str], line: bytes | None) -> Event:
-        """The event of values that need no check; pydantic's model_construct does the same four times slower."""
+        """The event of values, one for each field, that need no check.
+
+        pydantic's model_construct does the same four times slower.
+        """
         event = cls.__new__(cls)
-        object.__setattr__(event, "__dict__", _ABSENT | values)
+        object.__setattr__(event, "__dict__", values)
         object.__setattr__(event, "__pydantic_fields_set__", given)
         object.__setattr__(event, "__pydantic_extra__", None)
         object.__setattr__(event, "__pydantic_private__", {"_line": line})
@@ -177,9 +184,6 @@ class Event(BaseModel):
         return self._line or b""
 
 
-FIELDS: Final = tuple(Event.model_fields)
-"""The names of the fields in their order on the line."""
-FIELD_SET: Final = frozenset(FIELDS)
 _ABSENT: Final = dict.fromkeys(FIELDS)
 
 _Time = Annotated[str, PlainValidator(time_text)]

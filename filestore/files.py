@@ -27,6 +27,7 @@ __all__ = [
     "lock",
     "look",
     "make_directory",
+    "mark",
     "open_append",
     "open_lock",
     "open_read",
@@ -150,6 +151,18 @@ def status(path: Path) -> os.stat_result | None:
         return os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
         return None
+
+
+def mark(path: Path) -> tuple[int, ...] | None:
+    """What changes when the file is written to, or names come and go in the directory; None if nothing is there.
+
+    Two changes within one step of the file system's times give the same mark, unless the length is another.
+    """
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return there.st_dev, there.st_ino, there.st_mode, there.st_size, there.st_mtime_ns, there.st_ctime_ns
 
 
 def allocated(path: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -205,6 +205,12 @@ class Layout:
 
     def archive(self, name: SegmentName, codec: Codec) -> Path:
         return self.events / name.archive(codec)
+
+    def forms(self, name: SegmentName) -> Iterator[Path]:
+        """Where the segment may stand; of several files the first counts."""
+        yield self.segment(name)
+        for codec in SUFFIXES:
+            yield self.archive(name, codec)
 
     def manifest(self, name: SegmentName) -> Path:
         return self.events / name.manifest

@@ -1,10 +1,10 @@
-"""The names that every installation shares: categories, actions, levels, outcomes."""
+"""The names that every installation shares: fields, categories, actions, levels, outcomes."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-__all__ = ["ACTIONS", "CATEGORIES", "LEVELS", "Action", "Category", "Level", "Outcome"]
+__all__ = ["ACTIONS", "CATEGORIES", "FIELDS", "LEVELS", "Action", "Category", "Level", "Outcome"]
 
 
 class Category:
@@ -57,3 +57,13 @@ LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "notice", "warning", "error
 """The levels by severity, lowest first."""
 
 Outcome = Literal["success", "failure", "unknown"]
+
+FIELDS: Final[tuple[str, ...]] = (
+    *("seq", "id", "time", "level", "category", "action", "message", "outcome", "entity_type"),
+    *("entity_id", "entity_name", "user_id", "username", "ip_address", "user_agent", "session_id"),
+    *("device_id", "country", "region", "city", "asn", "method", "path", "status_code"),
+    *("response_time_ms", "request_id", "trace_id", "span_id", "risk_score", "risk_reasons", "service"),
+    *("host", "tags", "error_type", "error_message", "stack_trace", "redacted", "metadata", "synced"),
+    "hash",
+)
+"""The names of the fields in their order on the line."""

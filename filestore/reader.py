@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from . import files
+from .codec import parsed
 from .errors import CorruptLine, StonelogError
-from .event import Event
 from .fetch import Fetcher, Line
 from .layout import Codec, Layout, Listing, SegmentName
-from .lock import FAILED, is_marked_failed, mark_failed, note_of
+from .lock import is_marked_failed
 from .places import ITS_FAULT, Places, last_of
 from .pruned import known_pruned
-from .reading import Reading
-from .scan import items
+from .reading import Reading, Run
+from .settled import Settled
+from .state import Remembered, StoreState
 from .stored import PlainFile, SealedFile, open_stored
+
+if TYPE_CHECKING:
+    from .event import Event
 
 __all__ = ["Reader", "Segment"]
 
 _POLL_SECONDS: Final = 0.025
-_SETTLE_SECONDS: Final = 1.0
-_SETTLE_PAUSE: Final = 0.0005
-_NOTHING_TO_SYNC: Final = frozenset({errno.EROFS, errno.EINVAL, errno.ENOTSUP})
-"""What a sync on a file system says that is mounted read-only or knows no sync."""
 
 log = logging.getLogger("stonelog")
 
@@ -84,9 +83,13 @@ class Reader:
         self._known_durable = known_durable
         self.directory = Path(directory).absolute()
         self._layout = Layout(self.directory)
+        self._settled = Settled(self._layout, known_durable)
         self._places = Places(self._layout)
         self._sealed: dict[SegmentName, Segment] = {}
         self._synced: tuple[SegmentName, int, int] | None = None
+        self._listed: Remembered[list[SegmentName]] = Remembered()
+        self._end: Remembered[tuple[SegmentName | None, int, int]] = Remembered()
+        self._files: tuple[list[SegmentName], tuple[str, ...]] = [], ()
 
     def names(self) -> list[str]:
         """The names of the segments, oldest first: those of their plain files, also of the sealed ones."""
@@ -115,6 +118,31 @@ class Reader:
         order, and `seq`s that are missing although retention did not remove them. Raises StonelogError if the system
         does not let us read.
         """
+        for run in self._runs(after, durable, start, on_corrupt):
+            offset = run.offset
+            for seq, raw in enumerate(run.lines, run.first_seq):
+                yield Line(seq, raw, run.segment, offset)
+                offset += len(raw) + 1
+
+    def runs(
+        self,
+        after: int = 0,
+        *,
+        start: tuple[str, int] | None = None,
+        on_corrupt: Callable[[CorruptLine], None] = _warn,
+        most: int = 4096,
+    ) -> Iterator[Run]:
+        """The same lines as `lines` gives, at most `most` (some hundreds, unless they are short) at a time, parsed.
+
+        `fields` holds those of each line, {} where a line by another hand has a good hash and is not JSON.
+        """
+        for run in self._runs(after, False, start, on_corrupt):
+            for part in run.parts(most):
+                yield part._replace(fields=parsed(part.lines))
+
+    def _runs(
+        self, after: int, durable: bool, start: tuple[str, int] | None, on_corrupt: Callable[[CorruptLine], None]
+    ) -> Iterator[Run]:
         after = max(after, 0)
         with _told(self._layout):
             ended = False
@@ -124,7 +152,7 @@ class Reader:
 
     def _pass(
         self, after: int, durable: bool, start: tuple[str, int] | None, on_corrupt: Callable[[CorruptLine], None]
-    ) -> Generator[Line, None, tuple[int, bool]]:
+    ) -> Generator[Run, None, tuple[int, bool]]:
         """The lines of the segments that are listed now; returns the last `seq`, and whether that was all."""
         names = self._names()
         begin = SegmentName.parse(start[0]) if start is not None else None
@@ -150,23 +178,26 @@ class Reader:
                 offset = start[1] if start is not None and name == begin else None
                 newest = place == len(names) - 1
                 reading = Reading(stored, name, after, on_corrupt)
-                end = self._end(stored, name, durable=durable, newest=newest)
-                for line in reading.lines(offset, end, newest=newest):
-                    if following is not None and line.seq >= following:
+                end = self._settled.end(stored, newest=newest) if durable else stored.size
+                for whole in reading.runs(offset, end, newest=newest):
+                    run = whole if following is None else whole.within(whole.first_seq, following - 1)
+                    if not run.lines:
                         break  # written again in the next segment after a failed sync
-                    missing = self._missing(after, line.seq) if line.seq > after + 1 else None
+                    missing = self._missing(after, run.first_seq) if run.first_seq > after + 1 else None
                     if missing and self._names() != names:
                         # Listing is no snapshot: a segment that changed its form meanwhile may have been left out.
                         return after, False
                     if missing:
                         others = self._elsewhere(names, name, missing, durable, on_corrupt)
                         for found in others:
-                            self._tell_missing(after, found.seq, reading, line, on_corrupt)
-                            after = found.seq
+                            self._tell_missing(after, found.first_seq, reading, run, on_corrupt)
+                            after = found.last_seq
                             yield found
-                        self._tell_missing(after, line.seq, reading, line, on_corrupt)
-                    after = line.seq
-                    yield line
+                        self._tell_missing(after, run.first_seq, reading, run, on_corrupt)
+                    after = run.last_seq
+                    yield run
+                    if len(run.lines) < len(whole.lines):
+                        break
             finally:
                 stored.close()
         # What stood at the end may have been written again in a segment that was begun meanwhile.
@@ -179,7 +210,7 @@ class Reader:
         missing: tuple[int, int],
         durable: bool,
         on_corrupt: Callable[[CorruptLine], None],
-    ) -> Iterator[Line]:
+    ) -> Iterator[Run]:
         """The lines that are missing before one in the segment `here`, from where another hand put them."""
         after, last = missing[0] - 1, missing[1]
         for name in self._places.holders([each for each in names if each != here], *missing):
@@ -189,33 +220,35 @@ class Reader:
                 continue
             try:
                 newest = name == names[-1]
-                end = self._end(stored, name, durable=durable, newest=newest)
+                end = self._settled.end(stored, newest=newest) if durable else stored.size
                 told = False
-                for line in Reading(stored, name, after, _ignore).lines(None, end, newest=newest):
-                    if line.seq > last:
+                for whole in Reading(stored, name, after, _ignore).runs(None, end, newest=newest):
+                    run = whole.within(whole.first_seq, last)
+                    if not run.lines:
                         break
                     if not told:
-                        reason = (
-                            f"seq {line.seq} and on are given from here, out of order: a file was renamed or copied"
-                        )
-                        on_corrupt(CorruptLine(stored.file, None, line.offset, 0, reason))
-                    told, after = True, line.seq
-                    yield line
+                        first = run.first_seq
+                        reason = f"seq {first} and on are given from here, out of order: a file was renamed or copied"
+                        on_corrupt(CorruptLine(stored.file, None, run.offset, 0, reason))
+                    told, after = True, run.last_seq
+                    yield run
             finally:
                 stored.close()
 
     def _tell_missing(
-        self, after: int, seq: int, reading: Reading, line: Line, on_corrupt: Callable[[CorruptLine], None]
+        self, after: int, seq: int, reading: Reading, run: Run, on_corrupt: Callable[[CorruptLine], None]
     ) -> None:
-        """The `seq`s between the two that are missing, if any, are told at the place of `line`."""
+        """The `seq`s between the two that are missing, if any, are told where `run` begins."""
         missing = self._missing(after, seq)
         if missing:
             reason = f"seq {missing[0]} to {missing[1]} missing before this line"
-            at = line.offset
+            at = run.offset
             on_corrupt(CorruptLine(reading.file, reading.number(at), at, 0, reason, missing=missing))
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """The events with a `seq` above `after`, in order, each on stable storage before it is given."""
+        from .event import Event  # whoever wants lines alone need not load pydantic
+
         for line in self.lines(after, durable=True):
             yield Event.stored(line.raw)
 
@@ -259,27 +292,45 @@ class Reader:
     def last_seq(self) -> int:
         """The `seq` of the newest good line, 0 if there is none. It may not be on stable storage yet."""
         with _told(self._layout):
-            return self._last()[1]
+            return self._last(self._names())[1]
 
     def durable_seq(self) -> int:
         """The highest `seq` known to be on stable storage now; what was only in the cache is synced first."""
         with _told(self._layout):
-            name, last, end = self._last()
-            if name is not None and self._synced != (name, end, last):
-                with contextlib.suppress(FileNotFoundError):  # sealed meanwhile, and so synced
-                    plain = PlainFile(self._layout, name)
-                    try:
-                        self._sync(plain)
-                        if is_marked_failed(self._layout.lock):
-                            stamp = plain.last_stamp()
-                            return max(stamp.synced if stamp else 0, self._known_durable())
-                    finally:
-                        plain.close()
-                self._synced = (name, end, last)
-            return last
+            return self._durable(*self._last(self._names()))
+
+    def state(self) -> StoreState:
+        """How far the store goes now: the answers of `names`, `last_seq` and `durable_seq`, for the price of one.
+
+        While nothing changes, that is two looks at the metadata of files: nothing is listed, opened or read.
+        """
+        with _told(self._layout):
+            names = self._names()
+            name, last, end = self._last(names)
+            if names is not self._files[0]:
+                self._files = names, tuple(each.file for each in names)
+            segment = name.file if name is not None else None
+            return StoreState(self._files[1], segment, end, last, self._durable(name, last, end))
 
     def _names(self) -> list[SegmentName]:
+        return self._listed.get(files.mark(self._layout.events), self._list)
+
+    def _list(self) -> list[SegmentName]:
         return [each.name for each in Listing(files.list_names(self._layout.events)) if each.plain or each.archives]
+
+    def _durable(self, name: SegmentName | None, last: int, end: int) -> int:
+        if name is not None and self._synced != (name, end, last):
+            with contextlib.suppress(FileNotFoundError):  # sealed meanwhile, and so synced
+                plain = PlainFile(self._layout, name)
+                try:
+                    self._settled.sync(plain)
+                    if is_marked_failed(self._layout.lock):
+                        stamp = plain.last_stamp()
+                        return max(stamp.synced if stamp else 0, self._known_durable())
+                finally:
+                    plain.close()
+            self._synced = (name, end, last)
+        return last
 
     def _describe(self, name: SegmentName) -> Segment | None:
         known = self._sealed.get(name)
@@ -310,8 +361,15 @@ class Reader:
             return None, 0
         return names[-1], files.size_at(self._layout.segment(names[-1]))
 
-    def _last(self) -> tuple[SegmentName | None, int, int]:
-        names = self._names()
+    def _last(self, names: list[SegmentName]) -> tuple[SegmentName | None, int, int]:
+        """The segment with the newest good line, the `seq` of that, and the plain bytes of the segment."""
+        forms = self._layout.forms(names[-1]) if names else ()
+        mark = next(filter(None, map(files.mark, forms)), None)
+        if mark is None:
+            return self._find_last(names)
+        return self._end.get((mark, names[-2:]), partial(self._find_last, names))
+
+    def _find_last(self, names: list[SegmentName]) -> tuple[SegmentName | None, int, int]:
         for place in range(len(names) - 1, -1, -1):
             try:
                 stored = open_stored(self._layout, names[place])
@@ -325,71 +383,6 @@ class Reader:
             if found and not renamed:
                 return names[place], found.seq, stored.size
         return None, 0, 0
-
-    def _sync(self, plain: PlainFile) -> None:
-        try:
-            files.sync_data(plain.fd)
-        except OSError as error:
-            if error.errno not in _NOTHING_TO_SYNC:
-                mark_failed(self._layout.lock, plain.file)
-                raise StonelogError(
-                    f"{self._layout.events / plain.file}: cannot be synced: {error.strerror}",
-                    hint="what may not be on stable storage is not given out; look at the disk",
-                ) from error
-            log.debug("%s: cannot be synced by a reader: %s", plain.file, error)
-            # A file system that went read-only after an error may still show from the cache what it never wrote.
-            files.forget_cached(plain.fd)
-
-    def _end(self, stored: PlainFile | SealedFile, name: SegmentName, *, durable: bool, newest: bool) -> int:
-        """How far the segment is read; with `durable` that is on stable storage, as all of a sealed one is."""
-        if isinstance(stored, SealedFile) or not durable:
-            return stored.size
-        if newest:
-            stored.size = self._settled_size(stored)  # when it was opened a write may have been under way
-        end = stored.size
-        self._sync(stored)
-        return end
-
-    def _settled_size(self, plain: PlainFile) -> int:
-        """The size at a moment when no write is under way.
-
-        A write that fails is taken back, and its `seq`s are given to other events: nobody may have been given those.
-        Nor what stands there after a sync that failed, which the cache still shows: StonelogError.
-        """
-        try:
-            lock = files.open_read(self._layout.lock)
-        except OSError as error:
-            if error.errno not in ITS_FAULT:
-                raise
-            return files.size(plain.fd)  # a copy of the files alone: nobody writes to it
-        held = False
-        try:
-            deadline = time.monotonic() + _SETTLE_SECONDS
-            while not (held := files.lock(lock)) and time.monotonic() < deadline:
-                time.sleep(_SETTLE_PAUSE)
-            if not held:
-                return self._sure_size(plain)
-            if note_of(lock).endswith(FAILED):
-                text = f"{self._layout.events / note_of(lock)[: -len(FAILED)]}: a sync failed, its end may not be there"
-                raise StonelogError(
-                    text, hint="look at the disk, then open the store to write: that tells what is there"
-                )
-            return files.size(plain.fd)
-        finally:
-            if held:
-                files.unlock(lock)  # closing does not, if a child that was forked meanwhile has it open too
-            files.close(lock)
-
-    def _sure_size(self, plain: PlainFile) -> int:
-        """Where the lines end that are known to be on stable storage, though a writer keeps the lock."""
-        last = plain.last_stamp()
-        durable = max(last.synced if last else 0, self._known_durable())
-        at = plain.place_of(durable + 1)
-        for item in items(plain.read_at(at, plain.size - at), at):
-            if item.stamp is not None and item.stamp.seq > durable:
-                break
-            at = item.offset + len(item.data) + item.whole
-        return at
 
     def _missing(self, after: int, seq: int) -> tuple[int, int] | None:
         """The `seq`s between the two that retention did not remove."""

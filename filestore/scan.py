@@ -13,7 +13,7 @@ ReadAt = Callable[[int, int], bytes]
 """Gives the plain bytes of a segment from an offset on, at most so many, fewer only at the end."""
 
 _BLOCK: Final = 1 << 20
-_NEAR_END: Final = 4096
+_NEAR: Final = 4096
 _PROBE: Final = 4 * (MAX_LINE + 1)
 
 
@@ -39,15 +39,17 @@ def items(data: bytes, base: int) -> Iterator[Item]:
 
 def first_stamp(read: ReadAt, end: int, offset: int = 0) -> tuple[int, Stamp] | None:
     """The first good line that starts at or after the first line end at `offset` (or at 0): its offset and stamp."""
+    length = _NEAR
     while offset < end:
-        data = read(offset, min(_PROBE, end - offset))
+        data = read(offset, min(length, end - offset))
         skip = data.find(b"\n") + 1 if offset else 0
         for item in items(data[skip:], offset + skip):
             if item.whole and item.stamp:
                 return item.offset, item.stamp
-        if len(data) < _PROBE:
+        if len(data) < length:
             return None
-        offset += _PROBE - MAX_LINE - 1
+        offset += length - MAX_LINE - 1 if length == _PROBE else 0
+        length = _PROBE
     return None
 
 
@@ -59,7 +61,7 @@ def last_stamp(read: ReadAt, end: int) -> Stamp | None:
 
 def last_line(read: ReadAt, end: int) -> bytes | None:
     """The last good line, without its end, found from the end."""
-    length = _NEAR_END
+    length = _NEAR
     while end:
         start = max(0, end - length)
         data = read(start, end - start)
@@ -84,7 +86,7 @@ def place_of(read: ReadAt, end: int, seq: int) -> int:
     Halving works because good lines stand in the order of `seq`; bad bytes between them are stepped over.
     """
     low, high = 0, end
-    while high - low > _PROBE:
+    while high - low > 4 * _NEAR:
         middle = (low + high) // 2
         found = first_stamp(read, high, middle)
         if found is None or found[1].seq >= seq:

@@ -130,16 +130,21 @@ class SealedFile:
         self._plain: OrderedDict[int, bytes] = OrderedDict()
 
     def read_at(self, offset: int, length: int) -> bytes:
-        found = bytearray()
-        while len(found) < length and (block := self.block(offset + len(found))):
-            found += block[: length - len(found)]
-        return bytes(found)
+        found = self._piece(offset, length)
+        while 0 < len(found) < length and (more := self._piece(offset + len(found), length - len(found))):
+            found += more
+        return found
 
     def block(self, offset: int) -> bytes:
+        return self._piece(offset, self.size)
+
+    def _piece(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset`, at most `length` and to the end of the frame; none where there is no frame."""
         if not 0 <= offset < self.size:
             return b""
         number = bisect_right(self.extents, offset, key=lambda extent: extent.start) - 1
-        return self.frame(number)[offset - self.extents[number].start :]
+        start = offset - self.extents[number].start
+        return self.frame(number)[start : start + length]
 
     def frame(self, number: int) -> bytes:
         """The plain bytes of a frame. Raises CorruptLine with their place if they cannot be unpacked."""

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from stonelog.filestore import Event, Reader
+from stonelog.filestore import Reader
 
 from .aggregate import Bucket, FacetValue, Stats, facets, histogram, stats
 from .build import NOWHERE, Builder, Position, read_position, stands
@@ -24,6 +25,9 @@ from .schema import connect_reader, index_file
 from .span import step as read_step
 from .view import Order, Question, View, ask
 
+if TYPE_CHECKING:
+    from stonelog.filestore import Event
+
 __all__ = ["Index", "IndexStatus", "Page"]
 
 Time = str | datetime | None
@@ -33,17 +37,24 @@ Answer = TypeVar("Answer")
 log = logging.getLogger("stonelog")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
-    """Events of one page, and how to get the next: `next_cursor` is None on the last.
+    """The stored lines of one page, and how to get the next: `next_cursor` is None on the last.
 
     `indexed_seq` is how far the index went, `durable_seq` how far events were on stable storage.
     """
 
-    events: list[Event]
+    lines: list[bytes]
     next_cursor: str | None
     indexed_seq: int
     durable_seq: int
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """The lines as events: made when they are first asked for, as that loads pydantic."""
+        from stonelog.filestore import Event
+
+        return [Event.stored(line) for line in self.lines]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +166,7 @@ class Index:
             following = None
             if len(lines) > limit:
                 following = write_cursor(Cursor(lines[limit - 1].seq, question.since, question.until), key)
-            events = [Event.stored(line.raw) for line in lines[:limit]]
-            return Page(events, following, view.position.seq, self._reader.durable_seq())
+            return Page([line.raw for line in lines[:limit]], following, view.position.seq, self._reader.durable_seq())
 
         return self._answer(page, patience)
 
@@ -212,6 +222,8 @@ class Index:
 
     def get(self, key: int | str, *, patience: Patience | None = None) -> Event | None:
         """The event of this `seq` (a number, or its digits) or `id`; None if there is none. Raises QueryError."""
+        from stonelog.filestore import Event
+
         line = find_event(self._reader, key, self._patience(patience))
         return None if line is None else Event.stored(line.raw)
 

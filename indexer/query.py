@@ -6,17 +6,13 @@ The grammar says what stands where; what a value means is decided per field in `
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from .errors import QueryError
 from .fields import kind_of, nearest_field
 from .tree import Everything, Exists, Node, Words, all_of, any_of, negated
 from .values import compared, matched, ranged
-
-if TYPE_CHECKING:
-    from lark import Lark, Token
-    from lark.exceptions import UnexpectedInput
 
 __all__ = ["MAX_DEPTH", "MAX_LEAVES", "MAX_LENGTH", "parse"]
 
@@ -27,39 +23,54 @@ MAX_DEPTH: Final = 64
 MAX_LEAVES: Final = 1_000
 """How many conditions one query may hold."""
 
-# A terminal is only tried where the grammar allows it: `>` begins a comparison after a field, and is text elsewhere.
-_GRAMMAR: Final = r"""
-start: either
-either: both ("OR" both)*
-both: one ("AND"? one)*
-?one: "(" either ")"       -> group
-    | "NOT" one            -> negation
-    | MINUS one            -> negation
-    | PHRASE               -> bare_phrase
-    | WORD                 -> bare_word
-    | FIELD PHRASE         -> field_phrase
-    | FIELD VALUE          -> field_value
-    | FIELD COMPARE (BOUND | PHRASE)                                          -> comparison
-    | FIELD OPEN (BOUND | PHRASE) "TO" (BOUND | PHRASE) CLOSE                 -> interval
+# either: both ("OR" both)*     both: one ("AND"? one)*
+# one:  "(" either ")" | ("NOT" | "-") one | phrase | word | field phrase | field value | field sign bound
+#       | field ("[" | "{") bound "TO" bound ("]" | "}")
+# What can stand in a place is tried in this order: `>` begins a comparison after a field, and is text elsewhere.
+_TERMINALS: Final = {
+    "AND": r"AND(?=[\s()]|$)",
+    "OR": r"OR(?=[\s()]|$)",
+    "NOT": r"NOT(?=[\s()]|$)|-(?=[^\s)])",
+    "FIELD": r'[A-Za-z_](?:\\(?s:.)|[^\s:"()\\])*:',
+    "SIGN": r">=|<=|>|<",
+    "OPEN": r"[\[{]",
+    "CLOSE": r"[\]}]",
+    "TO": r"TO(?=\s)",
+    "PHRASE": r'"(?:\\(?s:.)|[^"\\])*"',
+    "WORD": r'(?!(?:AND|OR|NOT)(?:[\s()]|$))(?:\\(?s:.)|[^\s()"\\])+',
+    "VALUE": r'(?:\\(?s:.)|[^\s()"\\\[{<>])(?:\\(?s:.)|[^\s()"\\])*',
+    "BOUND": r'(?:\\(?s:.)|[^\s()"\\\[\]{}])+',
+    "(": r"\(",
+    ")": r"\)",
+    "END": r"\Z",
+}
 
-AND.9: /AND(?=[\s()]|$)/
-OR.9: /OR(?=[\s()]|$)/
-NOT.9: /NOT(?=[\s()]|$)/
-MINUS.8: /-(?=[^\s)])/
-FIELD.7: /[A-Za-z_](?:\\(?s:.)|[^\s:"()\\])*:/
-WORD.1: /(?!(?:AND|OR|NOT)(?:[\s()]|$))(?:\\(?s:.)|[^\s()"\\])+/
-PHRASE.5: /"(?:\\(?s:.)|[^"\\])*"/
-VALUE.1: /(?:\\(?s:.)|[^\s()"\\\[{<>])(?:\\(?s:.)|[^\s()"\\])*/
-COMPARE.6: />=|<=|>|</
-OPEN.6: /[\[{]/
-CLOSE.6: /[\]}]/
-TO.6: /TO(?=\s)/
-BOUND.1: /(?:\\(?s:.)|[^\s()"\\\[\]{}])+/
-%ignore /\s+/
-"""
+
+def _place(*kinds: str) -> re.Pattern[str]:
+    """What can stand in one place, after spaces."""
+    found = "|".join(f"(?P<{_GROUPS.get(kind, kind)}>{_TERMINALS[kind]})" for kind in _TERMINALS if kind in kinds)
+    return re.compile(rf"\s*(?:{found})")
+
+
+_GROUPS: Final = {"(": "BEGIN", ")": "STOP"}
+_OPERAND: Final = _place("NOT", "FIELD", "PHRASE", "WORD", "(")
+_AFTER: Final = _place("AND", "OR", "NOT", "FIELD", "PHRASE", "WORD", "(", ")", "END")
+_CONDITION: Final = _place("SIGN", "OPEN", "PHRASE", "VALUE")
+_BOUND: Final = _place("PHRASE", "BOUND")
+_TO: Final = _place("TO")
+_CLOSE: Final = _place("CLOSE")
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _STARS = re.compile(r"\\(.)|(\*)|([^\\*]+)", re.DOTALL)
+
+
+class _Token(NamedTuple):
+    """A piece of the query: what it is, its text, and where it begins and ends."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
 
 
 class _Built(NamedTuple):
@@ -86,83 +97,48 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part for at, part in enumerate(parts) if part or at in (0, len(parts) - 1))
 
 
-def _field(token: Token) -> str:
-    name = _plain(token[:-1])
+def _field(token: _Token) -> str:
+    name = _plain(token.text[:-1])
     if kind_of(name) is None:
         nearest = nearest_field(name)
-        raise QueryError(f"there is no field {name[:60]!r}; text with a colon stands in quotes", _at(token), nearest)
+        raise QueryError(f"there is no field {name[:60]!r}; text with a colon stands in quotes", token.start, nearest)
     return name
 
 
-def _at(token: Token) -> int:
-    return token.start_pos or 0
-
-
-def _bare_word(token: Token) -> Node:
-    parts = _parts(token)
+def _bare(token: _Token) -> Node:
+    if token.kind == "PHRASE":
+        text = _plain(token.text[1:-1])
+        return Words(text) if text else Everything()
+    parts = _parts(token.text)
     if len(parts) == 1:
         return Words(parts[0])
     if parts == ("", ""):
         return Everything()
     if len(parts) == 2 and not parts[1]:
         return Words(parts[0], prefix=True)
-    literal = token.replace("\\", "\\\\").replace('"', '\\"')
-    raise QueryError("in a bare word * may only stand at the end", _at(token) + token.index("*"), f'"{literal}"')
+    literal = token.text.replace("\\", "\\\\").replace('"', '\\"')
+    star = token.start + token.text.index("*")
+    raise QueryError("in a bare word * may only stand at the end", star, f'"{literal}"')
 
 
-def _field_value(name: Token, token: Token) -> Node:
-    field, parts = _field(name), _parts(token)
-    if parts == ("", ""):
-        return Exists(field)
-    return matched(field, parts, _at(token))
+def _condition(name: _Token, tokens: list[_Token]) -> Node:
+    """The node of a field and what follows it: a value, a phrase, a sign and a bound, or an interval."""
+    field, first = _field(name), tokens[0]
+    if first.kind == "PHRASE":
+        return matched(field, (_plain(first.text[1:-1]),), first.start)
+    if first.kind == "VALUE":
+        parts = _parts(first.text)
+        return Exists(field) if parts == ("", "") else matched(field, parts, first.start)
+    if first.kind == "SIGN":
+        return compared(field, first.text, _bound(tokens[1]), tokens[1].start)
+    _, low, _, high, closing = tokens
+    lower = None if low.text == "*" else _bound(low)
+    upper = None if high.text == "*" else _bound(high)
+    return ranged(field, (lower, low.start), (upper, high.start), first.text == "{", closing.text == "}")
 
 
-class _Builder:
-    """Makes nodes while the parser reads, so that no tree of text is kept and depth is known as it grows."""
-
-    def bare_word(self, items: list[Token]) -> _Built:
-        return _Built(_bare_word(items[0]))
-
-    def bare_phrase(self, items: list[Token]) -> _Built:
-        text = _plain(items[0][1:-1])
-        return _Built(Words(text) if text else Everything())
-
-    def field_phrase(self, items: list[Token]) -> _Built:
-        return _Built(matched(_field(items[0]), (_plain(items[1][1:-1]),), _at(items[1])))
-
-    def field_value(self, items: list[Token]) -> _Built:
-        return _Built(_field_value(*items))
-
-    def comparison(self, items: list[Token]) -> _Built:
-        name, sign, bound = items
-        return _Built(compared(_field(name), sign, _bound(bound), _at(bound)))
-
-    def interval(self, items: list[Token]) -> _Built:
-        name, opening, low, high, closing = items
-        lower = None if low == "*" else _bound(low)
-        upper = None if high == "*" else _bound(high)
-        node = ranged(_field(name), (lower, _at(low)), (upper, _at(high)), opening == "{", closing == "}")
-        return _Built(node)
-
-    def negation(self, items: list[Any]) -> _Built:
-        built: _Built = items[-1]
-        return _grown(negated(built.node), [built], 1)
-
-    def group(self, items: list[_Built]) -> _Built:
-        return _grown(items[0].node, items, 1)
-
-    def both(self, items: list[_Built]) -> _Built:
-        return _grown(all_of(item.node for item in items), items, 0)
-
-    def either(self, items: list[_Built]) -> _Built:
-        return _grown(any_of(item.node for item in items), items, 0)
-
-    def start(self, items: list[_Built]) -> Node:
-        return items[0].node
-
-
-def _bound(token: Token) -> str:
-    return _plain(token[1:-1]) if token.type == "PHRASE" else _plain(token)
+def _bound(token: _Token) -> str:
+    return _plain(token.text[1:-1]) if token.kind == "PHRASE" else _plain(token.text)
 
 
 def _grown(node: Node, items: list[_Built], deeper: int) -> _Built:
@@ -175,12 +151,92 @@ def _grown(node: Node, items: list[_Built], deeper: int) -> _Built:
     return _Built(node, depth, count)
 
 
-@cache
-def _parser() -> Lark:
-    # Reading the grammar takes longer than most queries do, so that it waits for the first one.
-    from lark import Lark
+@dataclass(slots=True)
+class _Level:
+    """What was read within one pair of parentheses, or of the whole query."""
 
-    return Lark(_GRAMMAR, parser="lalr", lexer="contextual", transformer=_Builder())
+    alternatives: list[_Built] = field(default_factory=list)
+    factors: list[_Built] = field(default_factory=list)
+    negations: int = 0
+    """How many stand before what is read next."""
+
+    def add(self, built: _Built) -> None:
+        for _ in range(self.negations):
+            built = _grown(negated(built.node), [built], 1)
+        self.negations = 0
+        self.factors.append(built)
+
+    def end_both(self) -> None:
+        self.alternatives.append(_grown(all_of(item.node for item in self.factors), self.factors, 0))
+        self.factors = []
+
+    def end(self) -> _Built:
+        self.end_both()
+        return _grown(any_of(item.node for item in self.alternatives), self.alternatives, 0)
+
+
+class _Parser:
+    """Reads one query from left to right. Levels are kept in a list, so that no query is too deep to be refused."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._levels = [_Level()]
+
+    def parse(self) -> Node:
+        token = self._next(_OPERAND, 0)
+        while True:
+            if token.kind == "BEGIN":
+                self._levels.append(_Level())
+                token = self._next(_OPERAND, token.end)
+                continue
+            if token.kind == "NOT":
+                self._levels[-1].negations += 1
+                token = self._next(_OPERAND, token.end)
+                continue
+            token = self._operand(token)
+            while token.kind == "STOP":
+                token = self._leave(token)
+            if token.kind == "END":
+                built = self._levels[-1].end()
+                if len(self._levels) > 1:
+                    raise _misread(self._text, len(self._text))
+                return built.node
+            if token.kind == "OR":
+                self._levels[-1].end_both()
+            if token.kind in ("AND", "OR"):
+                token = self._next(_OPERAND, token.end)
+
+    def _next(self, place: re.Pattern[str], at: int) -> _Token:
+        found = place.match(self._text, at)
+        if found is None or found.lastgroup is None:
+            raise _misread(self._text, at)
+        kind = found.lastgroup
+        return _Token(kind, found[kind], found.start(kind), found.end())
+
+    def _operand(self, token: _Token) -> _Token:
+        """The condition that begins here belongs to the level; gives what follows it."""
+        tokens = self._following(token) if token.kind == "FIELD" else []
+        after = self._next(_AFTER, (tokens or [token])[-1].end)
+        node = _condition(token, tokens) if tokens else _bare(token)
+        self._levels[-1].add(_Built(node))
+        return after
+
+    def _following(self, name: _Token) -> list[_Token]:
+        found = [self._next(_CONDITION, name.end)]
+        places = {"SIGN": [_BOUND], "OPEN": [_BOUND, _TO, _BOUND, _CLOSE]}.get(found[0].kind, [])
+        for place in places:
+            found.append(self._next(place, found[-1].end))
+        return found
+
+    def _leave(self, token: _Token) -> _Token:
+        """The level that this parenthesis closes belongs to the one around it; gives what follows."""
+        built = self._levels[-1].end()
+        if len(self._levels) == 1:
+            raise _misread(self._text, token.start)
+        after = self._next(_AFTER, token.end)
+        self._levels.pop()
+        self._levels[-1].add(_grown(built.node, [built], 1))
+        return after
 
 
 def parse(text: str) -> Node:
@@ -196,23 +252,11 @@ def parse(text: str) -> Node:
         return Everything()
     if not text.isascii() and (lone := re.search("[\ud800-\udfff]", text)):
         raise QueryError("the query holds bytes that are no UTF-8 text", lone.start())
-    from lark.exceptions import UnexpectedInput, VisitError
-
-    try:
-        node = cast("Node", _parser().parse(text))  # the builder makes nodes, not lark's trees
-    except VisitError as error:
-        raise error.orig_exc from None
-    except UnexpectedInput as error:
-        raise _misread(text, error) from None
-    return node
+    return _Parser(text).parse()
 
 
-def _misread(text: str, error: UnexpectedInput) -> QueryError:
+def _misread(text: str, position: int) -> QueryError:
     """What is wrong where the parser could not go on, in the reader's words."""
-    position = error.pos_in_stream
-    at_end = getattr(getattr(error, "token", None), "type", None) == "$END"
-    if position is None or position < 0 or at_end:
-        position = len(text)
     rest = text[position:].lstrip()
     position = len(text) - len(rest)
     before = text[:position].rstrip()

@@ -25,7 +25,6 @@ IMPORTERS = {
     "sqlite_utils": {"indexer/schema.py"},
     "watchdog": {"indexer/watch.py"},
     "apscheduler": {"indexer/schedule.py"},
-    "lark": {"indexer/query.py"},
     "click": {"api/cli"},
     "uvicorn": {"api/runtime.py"},
     "fastapi": {"api"},

@@ -80,7 +80,7 @@ def _pages(index: Index, query: str, *, limit: int, cursor: str | None, **window
     while True:
         page = index.search(query, limit=min(limit, PAGE), cursor=cursor, **window)
         yield page
-        limit -= len(page.events)
+        limit -= len(page.lines)
         cursor = page.next_cursor
         if limit <= 0 or cursor is None:
             return
@@ -89,8 +89,8 @@ def _pages(index: Index, query: str, *, limit: int, cursor: str | None, **window
 def _write_short(pages: Iterable[Page]) -> tuple[int, Page]:
     found, short = 0, ShortLines()
     for page in pages:
-        found += len(page.events)
-        for line in short.lines([json.loads(event.line) for event in page.events]):
+        found += len(page.lines)
+        for line in short.lines([json.loads(each) for each in page.lines]):
             put(line)
     return found, page
 
@@ -98,9 +98,9 @@ def _write_short(pages: Iterable[Page]) -> tuple[int, Page]:
 def _write_lines(pages: Iterable[Page]) -> tuple[int, Page]:
     found = 0
     for page in pages:
-        found += len(page.events)
-        for event in page.events:
-            put_line(event.line)
+        found += len(page.lines)
+        for line in page.lines:
+            put_line(line)
     return found, page
 
 
@@ -109,8 +109,8 @@ def _write_json(pages: Iterable[Page]) -> tuple[int, Page]:
     found = 0
     before = b'{"items":['
     for page in pages:
-        for event in page.events:
-            put_line(before + event.line)
+        for line in page.lines:
+            put_line(before + line)
             before = b","
             found += 1
     end = {"next_cursor": page.next_cursor, "indexed_seq": page.indexed_seq, "durable_seq": page.durable_seq}
@@ -125,9 +125,9 @@ def _write_csv(pages: Iterable[Page]) -> tuple[int, Page]:
     found = 0
     put_line(csv_row(FIELDS).encode() + end)
     for page in pages:
-        found += len(page.events)
-        for event in page.events:
-            put_line(csv_row(FIELDS, json.loads(event.line)).encode() + end)
+        found += len(page.lines)
+        for line in page.lines:
+            put_line(csv_row(FIELDS, json.loads(line)).encode() + end)
     return found, page
 
 
@@ -174,8 +174,15 @@ def _newest(directory: Path, query: str, limit: int, *, scan: bool, up_to: int |
         return []
     with opened_index(directory, scan=scan) as index:
         pages = _pages(index, query, limit=limit, cursor=None, order="desc")
-        found = [event for page in pages for event in page.events]
-    return [event.line for event in reversed(found) if up_to is None or (event.seq or 0) <= up_to]
+        found = [line for page in pages for line in page.lines]
+    return [line for line in reversed(found) if up_to is None or _seq(line) <= up_to]
+
+
+def _seq(line: bytes) -> int:
+    from stonelog.filestore import stamp
+
+    mark = stamp(line)
+    return mark.seq if mark else 0
 
 
 @contextmanager

@@ -277,6 +277,9 @@ def test_a_line_of_a_newer_version_is_read(store: Store) -> None:
     assert event.level == "loud"
     assert event.message is None
     assert b'"colour":"red"' in event.line
+    fields = json.loads(event.line)
+    assert Event.stored(event.line, fields) == event
+    assert fields == json.loads(event.line), "what was given stays as it was"
 
 
 @pytest.mark.parametrize("line", [b"", b"[]", b"{", b"null", b'"text"', b"{}", b'{"time":5}', b'{"time":"yesterday"}'])
@@ -302,3 +305,8 @@ def test_S01_naughty_strings_come_back_from_the_file(store: Store) -> None:
         c for c in [0x7F, *range(0x80, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)] if chr(c).encode() in data
     ]
     assert len(data.decode().splitlines()) == len(strings)
+
+
+def test_the_table_of_names_is_that_of_the_event() -> None:
+    """The names that readers use, who load no pydantic, are the fields of an event in their order."""
+    assert tuple(Event.model_fields) == FIELDS

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sealed import by_ten, events, seal
 from segments import lay, line
-from stonelog.filestore import Codec, Reader
+from stonelog.filestore import Codec, Reader, files
 from stonelog.filestore import stored as storing
 
 
@@ -26,6 +28,44 @@ def test_a_place_means_the_same_before_and_after_sealing(directory: Path, codec:
             for fetch in (early, late):
                 assert all(fetch(each.segment, each.offset, len(each.raw)) == each.raw for each in places)
     assert list(Reader(directory).lines()) == places
+
+
+@pytest.mark.parametrize("codec", ["plain", "gzip", "zstd"])
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+def test_many_places_give_what_each_gives(directory: Path, codec: str, data: st.DataObject) -> None:
+    """Lines in any order, twice, overlapping, beyond the end, in a damaged frame: the same bytes as one at a time."""
+    if not directory.exists():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("stonelog.filestore.frames.FRAME", 700)
+            lay(directory, d23=b"".join(line(seq, seq - 1, "x" * (seq * 37 % 400)) for seq in range(1, 90)))
+            if codec != "plain":
+                seal(directory, 23, codec="zstd" if codec == "zstd" else "gzip")
+                path = events(directory, 23, ".jsonl.zst" if codec == "zstd" else ".jsonl.gz")
+                packed = bytearray(path.read_bytes())
+                packed[len(packed) // 2] ^= 255
+                path.write_bytes(packed)
+    size = 40_000
+    places = data.draw(st.lists(st.tuples(st.integers(0, size), st.integers(1, 900))))
+    with pytest.MonkeyPatch.context() as patch, Reader(directory).fetcher() as fetch:
+        patch.setattr("stonelog.filestore.fetch._APART", data.draw(st.sampled_from([0, 100, 4096])))
+        patch.setattr("stonelog.filestore.fetch._TOGETHER", data.draw(st.sampled_from([1, 1000, 65536])))
+        assert fetch.many("2026-11-23.jsonl", places) == [fetch("2026-11-23.jsonl", *place) for place in places]
+
+
+def test_neighbours_are_read_together(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of adjacent lines, in any order, is one reading; lines far apart are one each."""
+    lay(directory, d23=b"".join(line(seq, seq - 1, "x" * 300) for seq in range(1, 301)))
+    found = list(Reader(directory).lines())
+    read: list[int] = []
+    real = files.read_at
+    with Reader(directory).fetcher() as fetch:
+        for chosen, readings in ((found[-50:][::-1], 1), (found[::50], 6), ([], 0)):
+            monkeypatch.setattr(files, "read_at", lambda *given: (read.append(given[2]), real(*given))[1])
+            read.clear()
+            places = [(each.offset, len(each.raw)) for each in chosen]
+            assert fetch.many("2026-11-23.jsonl", places) == [each.raw for each in chosen]
+            assert len(read) == readings
 
 
 def test_more_segments_than_are_kept_open(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -371,7 +371,7 @@ def test_an_event_whose_write_fails_was_never_given(
 
     monkeypatch.setattr(files, "write_all", full)
     monkeypatch.setattr(files, "lock", lock)
-    monkeypatch.setattr("stonelog.filestore.reader._SETTLE_SECONDS", 60.0)
+    monkeypatch.setattr("stonelog.filestore.settled._SETTLE_SECONDS", 60.0)
     given: list[list[int | None]] = []
     errors: list[type[Exception]] = []
 

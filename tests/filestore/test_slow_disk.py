@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from stonelog.filestore import Receipt, Store, clock, files, lock, reader
+from stonelog.filestore import Receipt, Store, clock, files, lock, settled
 
 EVENT: dict[str, Any] = {"category": "api", "action": "read"}
 
@@ -39,7 +39,7 @@ class SlowDisk:
 
         monkeypatch.setattr(files, "sync_data", sync)
         stand_in = SimpleNamespace(monotonic=lambda: self.now, sleep=self.move)
-        for module in (lock, reader):
+        for module in (lock, settled):
             monkeypatch.setattr(module, "time", stand_in)
         monkeypatch.setattr(clock, "elapsed", lambda: time.monotonic())
 

@@ -331,7 +331,7 @@ def test_importing_the_file_store_loads_no_database_network_or_scheduler() -> No
         "apscheduler",
         "fastapi",
         "uvicorn",
-        "lark",
         "click",
         "http",
     }
+    assert not loaded & {"pydantic", "asyncio"}, "nor does one that only reads pay for the checks of an event"

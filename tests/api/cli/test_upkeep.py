@@ -155,7 +155,7 @@ class _AnyBytes(str):
 ANY_BYTES = _AnyBytes("bytes")
 
 
-READS = {"allocated", "close", "is_at", "list_names", "open_read", "read_at", "size", "size_at", "space"}
+READS = {"allocated", "close", "is_at", "list_names", "mark", "open_read", "read_at", "size", "size_at", "space"}
 
 
 def test_a_dry_run_writes_nothing(run, sealed, monkeypatch):
