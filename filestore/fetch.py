@@ -7,7 +7,8 @@ from typing import Final, NamedTuple, Self
 
 from .errors import CorruptLine
 from .layout import Layout, SegmentName
-from .stored import PlainFile, SealedFile, open_stored
+from .recent import Recent
+from .stored import Kept, PlainFile, SealedFile, open_stored
 
 __all__ = ["Fetcher", "Line"]
 
@@ -15,6 +16,10 @@ _OPEN_SEGMENTS: Final = 32
 _APART: Final = 4096
 """Lines so near to each other are read together: to copy what lies between takes less time than another call."""
 _TOGETHER: Final = 64 * 1024
+_FRAMES: Final = 32 << 20
+"""Bytes of unpacked frames that are kept, of all sealed segments together."""
+_LINES: Final = 4 << 20
+"""Bytes of lines of sealed segments that are kept: the same question again unpacks nothing, however scattered."""
 
 
 class Line(NamedTuple):
@@ -35,6 +40,7 @@ class Fetcher:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._open: dict[str, PlainFile | SealedFile] = {}
+        self._kept = Kept(Recent(_FRAMES), Recent(_LINES))
 
     def __call__(self, segment: str, offset: int, length: int) -> bytes:
         """The bytes there; fewer if the file ends before or they cannot be unpacked.
@@ -74,7 +80,7 @@ class Fetcher:
                 raise ValueError(f"{segment}: not the name of a segment")
             if len(self._open) >= _OPEN_SEGMENTS:
                 self._open.pop(next(iter(self._open))).close()
-            stored = self._open[segment] = open_stored(self._layout, name)
+            stored = self._open[segment] = open_stored(self._layout, name, kept=self._kept)
         return stored
 
     def close(self) -> None:

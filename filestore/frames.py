@@ -17,13 +17,13 @@ from typing import Final, NamedTuple, Protocol
 from .layout import Codec
 from .scan import ReadAt
 
-__all__ = ["FRAME", "LEVELS_OF", "compress", "decompress", "seek_table", "split", "walk"]
+__all__ = ["FRAME_OF", "LEVELS_OF", "compress", "decompress", "seek_table", "split", "walk"]
 
-FRAME: Final = 256 * 1024
-"""The most plain bytes in a frame, unless a single line is longer."""
+FRAME_OF: Final[dict[Codec, int]] = {"gzip": 256 * 1024, "zstd": 1024 * 1024}
+"""The most plain bytes in a frame: what unpacks in a millisecond. gzip looks back 32 KiB, and gains little by more."""
 
-LEVELS_OF: Final[dict[Codec, tuple[int, int, int]]] = {"gzip": (1, 6, 9), "zstd": (1, 6, 19)}
-"""Lowest, default and highest level of each codec."""
+LEVELS_OF: Final[dict[Codec, tuple[int, int, int]]] = {"gzip": (1, 8, 9), "zstd": (1, 13, 19)}
+"""Lowest, default and highest level of each codec; docs/performance.md has what each costs."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _SKIPPABLE: Final = 0x184D2A5E
@@ -32,18 +32,18 @@ _MAGIC: Final[dict[Codec, bytes]] = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5
 _PIECE: Final = 64 * 1024
 _PAGE: Final = 4096
 """What a disk cannot give is found to this precision: the page of the cache."""
-_LARGEST: Final = 2 * FRAME
+_LARGEST: Final = 2 * max(FRAME_OF.values())
 """More than a frame is never unpacked, so that a forged one does not fill the memory."""
 
 
-def split(data: bytes, *, last: bool) -> Iterator[bytes]:
-    """The frames that `data` is cut into, each of whole lines and at most FRAME bytes; the rest, if any, is left out.
+def split(data: bytes, most: int, *, last: bool) -> Iterator[bytes]:
+    """The frames that `data` is cut into, each of whole lines and at most `most` bytes; the rest, if any, is left out.
 
     With `last` nothing is left out. Bytes without a line end in reach (rot) are cut where they are.
     """
     start = 0
-    while len(data) - start > FRAME or (last and start < len(data)):
-        end = start + FRAME
+    while len(data) - start > most or (last and start < len(data)):
+        end = start + most
         if end < len(data):
             end = data.rfind(b"\n", start, end) + 1 or end
         yield data[start:end]
@@ -53,7 +53,9 @@ def split(data: bytes, *, last: bool) -> Iterator[bytes]:
 def compress(codec: Codec, data: bytes, level: int) -> bytes:
     """One frame that holds `data`."""
     if codec == "gzip":
-        packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP, zlib.DEF_MEM_LEVEL + 1)
+        # Z_FILTERED leaves out matches of up to five bytes, which chance makes among the digits of ids and hashes: they
+        # cost more than the digits.
+        packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP, zlib.DEF_MEM_LEVEL + 1, zlib.Z_FILTERED)
         return packer.compress(data) + packer.flush()
     from . import zstd
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from . import files
 from .codec import loads
 from .errors import CorruptLine, StonelogError
-from .frames import FRAME, compress, decompress, seek_table, split, walk
+from .frames import FRAME_OF, compress, decompress, seek_table, split, walk
 from .ids import time_of
 from .layout import Codec, Layout, SegmentName
 from .lock import StoreLock
@@ -154,7 +154,7 @@ def _write_archive(
     at = 0
     fd = files.create(path)
     try:
-        for piece in _frames(plain):
+        for piece in _frames(plain, FRAME_OF[codec]):
             packed = compress(codec, piece, level)
             files.write_all(fd, packed)
             packed_digest.update(packed)
@@ -173,8 +173,8 @@ def _write_archive(
     return contents.manifest(file, codec, at, packed_digest.hexdigest())
 
 
-def _frames(plain: PlainFile) -> Iterator[bytes]:
-    """The segment's bytes, cut into frames."""
+def _frames(plain: PlainFile, most: int) -> Iterator[bytes]:
+    """The segment's bytes, cut into frames of at most `most`."""
     rest, at = b"", 0
     while at < plain.size:
         # Not by `plain.block`, which goes on after a page that the disk does not give: this is no copy to lose it in.
@@ -183,7 +183,7 @@ def _frames(plain: PlainFile) -> Iterator[bytes]:
             break
         at += len(data)
         rest += data
-        for piece in split(rest, last=at >= plain.size):
+        for piece in split(rest, most, last=at >= plain.size):
             rest = rest[len(piece) :]
             yield piece
 
@@ -233,8 +233,8 @@ def describe_archive(layout: Layout, name: SegmentName, codec: Codec) -> Manifes
 def file_digest(fd: int) -> str:
     """The SHA-256 of the open file's bytes. Raises OSError."""
     digest = sha256()
-    for at in range(0, files.size(fd), 4 * FRAME):
-        digest.update(files.read_at(fd, at, 4 * FRAME))
+    for at in range(0, files.size(fd), _PIECE):
+        digest.update(files.read_at(fd, at, _PIECE))
     return digest.hexdigest()
 
 

@@ -9,9 +9,8 @@ import contextlib
 import errno
 import logging
 from bisect import bisect_right
-from collections import OrderedDict
 from functools import cache, partial
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from . import files
 from .codec import Stamp
@@ -19,12 +18,16 @@ from .errors import CorruptLine
 from .frames import decompress, walk
 from .layout import Codec, Layout, SegmentName
 from .manifest import Extent, Manifest, read_manifest
+from .recent import Recent
 from .scan import first_stamp, items, last_stamp, place_of
 
-__all__ = ["PlainFile", "SealedFile", "Stored", "load_manifest", "open_stored"]
+__all__ = ["Kept", "PlainFile", "SealedFile", "Stored", "load_manifest", "open_stored"]
 
 _BLOCK: Final = 1 << 20
-_KEPT_FRAMES: Final = 16
+_FRAMES: Final = 4 << 20
+"""Bytes of the frames that one segment keeps unpacked, unless it is given where to keep them."""
+_PIECE: Final = 64 * 1024
+"""Longer pieces are not kept by themselves."""
 _PAGE: Final = 4096
 
 log = logging.getLogger("stonelog")
@@ -106,10 +109,25 @@ class PlainFile:
         return bytes(found)
 
 
-class SealedFile:
-    """A sealed segment: frames are unpacked one at a time, as they are needed."""
+class Kept(NamedTuple):
+    """What of sealed segments is kept in memory: frames as they were unpacked, and the pieces that were asked for."""
 
-    def __init__(self, layout: Layout, name: SegmentName, codec: Codec, manifest: Manifest | None = None) -> None:
+    frames: Recent
+    pieces: Recent
+
+
+class SealedFile:
+    """A sealed segment: frames are unpacked one at a time, as they are needed; `kept` has the last ones."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        name: SegmentName,
+        codec: Codec,
+        manifest: Manifest | None = None,
+        *,
+        kept: Kept | None = None,
+    ) -> None:
         self.file = name.archive(codec)
         self.codec = codec
         self.holes = False
@@ -127,12 +145,17 @@ class SealedFile:
             files.close(self.fd)
             raise
         self.size = self.extents[-1].start + self.extents[-1].length if self.extents else 0
-        self._plain: OrderedDict[int, bytes] = OrderedDict()
+        self._kept = kept or Kept(Recent(_FRAMES), Recent(0))
 
     def read_at(self, offset: int, length: int) -> bytes:
+        piece = self._kept.pieces.get((self, offset))
+        if piece is not None and len(piece) == length:
+            return piece
         found = self._piece(offset, length)
         while 0 < len(found) < length and (more := self._piece(offset + len(found), length - len(found))):
             found += more
+        if len(found) <= _PIECE:
+            self._kept.pieces.put((self, offset), found)
         return found
 
     def block(self, offset: int) -> bytes:
@@ -148,9 +171,8 @@ class SealedFile:
 
     def frame(self, number: int) -> bytes:
         """The plain bytes of a frame. Raises CorruptLine with their place if they cannot be unpacked."""
-        plain = self._plain.get(number)
+        plain = self._kept.frames.get((self, number))
         if plain is not None:
-            self._plain.move_to_end(number)
             return plain
         offset, packed, start, length, _ = self.extents[number]
         try:
@@ -159,9 +181,7 @@ class SealedFile:
             if isinstance(error, OSError) and error.errno != errno.EIO:
                 raise
             raise CorruptLine(self.file, None, start, length, f"the frame at its byte {offset}: {error}") from None
-        self._plain[number] = plain
-        if len(self._plain) > _KEPT_FRAMES:
-            self._plain.popitem(last=False)
+        self._kept.frames.put((self, number), plain)
         return plain
 
     def place_of(self, seq: int) -> int:
@@ -183,6 +203,8 @@ class SealedFile:
         return self._stamp(range(len(self.extents) - 1, -1, -1), -1)
 
     def close(self) -> None:
+        self._kept.frames.drop(self)
+        self._kept.pieces.drop(self)
         files.close(self.fd)
 
     def _stamp(self, numbers: range, which: int) -> Stamp | None:
@@ -230,13 +252,13 @@ def load_manifest(layout: Layout, name: SegmentName) -> Manifest | None:
         return None
 
 
-def open_stored(layout: Layout, name: SegmentName) -> PlainFile | SealedFile:
-    """The segment, plain if that is still there: between two steps of sealing it counts.
+def open_stored(layout: Layout, name: SegmentName, *, kept: Kept | None = None) -> PlainFile | SealedFile:
+    """The segment, plain if that is still there: between two steps of sealing it counts. `kept` is for its frames.
 
     Raises FileNotFoundError if it is in no form there any more, OSError if it cannot be read.
     """
     with contextlib.suppress(FileNotFoundError):
         return PlainFile(layout, name)
     with contextlib.suppress(FileNotFoundError):
-        return SealedFile(layout, name, "gzip")
-    return SealedFile(layout, name, "zstd")
+        return SealedFile(layout, name, "gzip", kept=kept)
+    return SealedFile(layout, name, "zstd", kept=kept)

@@ -82,7 +82,7 @@ def two_days(tmp_path: Path) -> Callable[[str], Path]:
         (tmp_path / "data/stonelog.toml").write_text(f'[seal]\ncodec = "{codec}"\n')
         with Store.open(tmp_path / "data") as store:
             store.append_many(
-                {"category": "api", "action": "read", "message": f"größe {number}"} for number in range(4000)
+                {"category": "api", "action": "read", "message": f"größe {number} " * 10} for number in range(4000)
             )
             store.roll(early=True)
             (sealed,) = store.upkeep.seal()

@@ -5,11 +5,13 @@ from .figure import Figure, Target
 from .growth import Earlier
 from .index import index_rounds, measure_index
 from .machine import Machine
-from .query import RUNS, measure_query
+from .query import PEERS, RUNS, measure_query
 from .report import as_document, as_lines
 from .rounds import ROUNDS, Notice
+from .verdict import verdict_lines, verdicts
 
 __all__ = [
+    "PEERS",
     "ROUNDS",
     "RUNS",
     "Earlier",
@@ -23,4 +25,6 @@ __all__ = [
     "measure_append",
     "measure_index",
     "measure_query",
+    "verdict_lines",
+    "verdicts",
 ]

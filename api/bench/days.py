@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -114,13 +113,16 @@ def event_lines(store: Path) -> Iterator[bytes]:
             yield from file
 
 
-def link_days(store: Path, directory: Path) -> Path:
-    """A store of the same segments in `directory`, which may be indexed, sealed and appended to.
+def link_days(store: Path, directory: Path, *, most: int | None = None) -> Path:
+    """A store of the same segments, or of the `most` oldest, in `directory`, to be indexed, sealed and appended to.
 
     The files are linked, not copied: nothing is ever appended to them, their days are over, and sealing takes a name
     away. `directory` is on the same file system.
     """
-    shutil.copytree(store / "events", directory / "events", copy_function=os.link)
+    within = directory / "events"
+    within.mkdir(mode=0o700)
+    for path in event_files(store)[:most]:
+        os.link(path, within / path.name)
     return directory
 
 

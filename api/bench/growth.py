@@ -1,4 +1,4 @@
-"""How figures grow with the size of the run: this run's beside those that an earlier one wrote."""
+"""How figures grow with the size of the run, ours and the references': this run's beside those of an earlier one."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ __all__ = ["Earlier"]
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier run: the number of its events, and our figures by measure and reference."""
+    """An earlier run: the number of its events; our figures and the references', by measure and reference."""
 
     events: int
     ours: dict[tuple[str, str], float]
+    references: dict[tuple[str, str], float]
 
     @classmethod
     def read(cls, path: Path, benchmark: str) -> Self:
         """The run whose document the file is. Raises StonelogError if it is not one of this benchmark, OSError."""
         try:
             document = json.loads(path.read_bytes())
-            ours = {(each["name"], each["against"]): float(each["ours"]) for each in document["figures"]}
-            earlier, kind = cls(int(document["events"]), ours), document["benchmark"]
+            figures = {(each["name"], each["against"]): each for each in document["figures"]}
+            ours, references = (
+                {key: float(each[whose]) for key, each in figures.items()} for whose in ("ours", "reference")
+            )
+            earlier, kind = cls(int(document["events"]), ours, references), document["benchmark"]
         except (ValueError, TypeError, KeyError):
             kind = None
         if kind != benchmark:
@@ -38,11 +42,18 @@ class Earlier:
         return earlier
 
     def lines(self, figures: Sequence[Figure], events: int) -> list[str]:
-        """A table of the measures that both runs have, once each, with how many times the earlier figure is now."""
-        rows: dict[str, tuple[str, ...]] = {}
+        """A table of the measures that both runs have, and how many times each figure is what it was.
+
+        Of each measure ours stands first, once, then each reference.
+        """
+        rows: dict[tuple[str, str], tuple[str, ...]] = {}
         for figure in figures:
-            before = self.ours.get((figure.name, figure.against))
-            if before:
-                then, now = with_unit(before, figure.unit), with_unit(figure.ours, figure.unit)
-                rows.setdefault(figure.name, (figure.name, then, now, f"{figure.ours / before:,.2f}"))
-        return table(("measure", f"{self.events:,} events", f"{events:,} events", "times"), list(rows.values()))
+            key = figure.name, figure.against
+            for who, before, after in (
+                ("ours", self.ours.get(key), figure.ours),
+                (figure.against, self.references.get(key), figure.reference),
+            ):
+                if before:
+                    then, now = with_unit(before, figure.unit), with_unit(after, figure.unit)
+                    rows.setdefault((figure.name, who), (figure.name, who, then, now, f"{after / before:,.2f}"))
+        return table(("measure", "of", f"{self.events:,} events", f"{events:,} events", "times"), list(rows.values()))

@@ -15,9 +15,9 @@ from typing import Final
 
 from stonelog.filestore import Store
 
-__all__ = ["build_store", "open_once"]
+__all__ = ["EVENTS_OF_A_DAY", "build_store", "open_once"]
 
-_EVENTS_OF_A_DAY: Final = 10
+EVENTS_OF_A_DAY: Final = 10
 _PIECE: Final = 10_000
 """Lines written at a time."""
 
@@ -32,7 +32,7 @@ def build_store(directory: Path, lines: Sequence[bytes], *, days: int, active_by
     today = datetime.now(UTC).date()
     numbered = _numbered(lines)
     for age in range(days, 0, -1):
-        _write(events, today - timedelta(days=age), [next(numbered) for _ in range(_EVENTS_OF_A_DAY)])
+        _write(events, today - timedelta(days=age), [next(numbered) for _ in range(EVENTS_OF_A_DAY)])
     left = active_bytes
     while left > 0:
         piece: list[bytes] = []

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -21,19 +22,28 @@ from stonelog.indexer import Index
 
 from . import columns, rows
 from .children import Answer, Children
-from .days import link_days, seal_days, written_days
+from .days import event_lines, link_days, seal_days, written_days
 from .figure import Figure, Target, percentile
 from .load import appending, probe
-from .questions import QUESTIONS, SEARCHES, Ask, Asked, ask_index, check, true_answers
-from .rounds import Notice, quiet
+from .opening import EVENTS_OF_A_DAY, build_store
+from .questions import LIMIT, QUESTIONS, SEARCHES, Ask, Asked, ask_index, check, true_answers
+from .rounds import Notice, alternate, quiet
 
-__all__ = ["RUNS", "measure_query"]
+__all__ = ["PEERS", "RUNS", "measure_query"]
+
+PEERS: Final = (rows.NAME, columns.NAME)
+"""Who is asked the same questions."""
 
 RUNS: Final = 20
 """How often each question is asked: the p95 of fewer is the slowest of them."""
 _FEW: Final = 5
 _SLOW: Final = 0.5
 """Seconds: what takes longer is asked _FEW times."""
+
+_DAYS: Final = 1_000
+"""Sealed days of the store whose first answer is timed; of a run of less than a million events, fewer."""
+_DIFFERENT: Final = 2_000
+"""More of their events than these are the same ones again."""
 
 _RATE: Final = 5_000
 """Events a second that are appended while questions are asked."""
@@ -92,7 +102,7 @@ def measure_query(place: Path, events: int, *, keep: Path | None = None, tell: N
         _fill(store, run.plain, run.peers, tell)
         link_days(store, run.sealed)
         shutil.copytree(run.plain / "index", run.sealed / "index")
-        for measure in (_warm, _cold, _while_appending, _sealed):
+        for measure in (_warm, _cold, _days, _while_appending, _sealed):
             yield from measure(run)
 
 
@@ -151,14 +161,20 @@ def _warm(run: _Run) -> Iterator[Figure]:
         peers = {rows.NAME: opened.enter_context(rows.asked_rows(run.peers, run.asked, run.events))}
         if columns.has_columns():
             peers[columns.NAME] = opened.enter_context(columns.asked_columns(run.peers, run.asked))
+        stated: dict[str, float] = {}
         for who, asks in {"the index": ours, **peers}.items():
             run.tell(f"comparing the answers of {who}", 1, 1)
-            check(who, asks, run.answers)
+            stated |= check(who, asks, run.answers)
         note = "" if columns.has_columns() else columns.ABSENT
         for number, (name, limit) in enumerate(QUESTIONS, 1):
             run.tell("asking", number, len(QUESTIONS))
             seconds = run.idle[name] = _timed(ours[name].call)
-            yield _beside_its_p50(name, seconds, limit, note)
+            near = (
+                f"the index says that its answer is within {stated[name]:.2%}; theirs are exact"
+                if name in stated
+                else ""
+            )
+            yield _beside_its_p50(name, seconds, limit, "; ".join(filter(None, (near, note))))
             note = ""
             for who, asks in peers.items():
                 yield _figure(name, seconds, who, _timed(asks[name].call), Target("most", 1))
@@ -181,6 +197,31 @@ def _cold(run: _Run) -> Iterator[Figure]:
     command, bare = (_timed(start, math.inf) for start in starting)
     limit = Target("most", _FIRST_ANSWER, of="ours")
     yield _figure("first answer of the command", command, "an interpreter that starts", bare, limit)
+
+
+def _days(run: _Run) -> Iterator[Figure]:
+    """The first answer of a new Index of many small days, and of one day with the same events, in turns."""
+    days = max(2, min(_DAYS, run.events // _DAYS))
+    lines = list(islice(event_lines(run.plain), _DIFFERENT))
+    size = sum(len(lines[place % len(lines)]) for place in range(days * EVENTS_OF_A_DAY))
+    query = f"category:{run.asked.category} level:{run.asked.level}"
+    with TemporaryDirectory(dir=run.place) as within:
+        one, many = Path(within, "one"), Path(within, "many")
+        for number, (directory, old, active) in enumerate(((one, 0, size), (many, days, 1)), 1):
+            run.tell(f"making a store of {old + 1:,} days", number, 2)
+            build_store(directory, lines, days=old, active_bytes=active)
+            _fill_index(directory, directory)
+
+        def first_answer(directory: Path) -> float:
+            before = time.perf_counter()
+            with Index(directory) as index:
+                index.search(query, limit=LIMIT)
+            return time.perf_counter() - before
+
+        contestants = {"one": lambda _: first_answer(one), "many": lambda _: first_answer(many)}
+        name = f"first answer of {days:,} sealed days"
+        found = alternate(contestants, run.place, rounds=RUNS, name=name, tell=run.tell)
+    yield Figure.of(name, "s", found["many"], "of one day", found["one"])
 
 
 def _run_python(arguments: Sequence[str], bytecode: Path) -> None:
@@ -236,3 +277,12 @@ def _sealed(run: _Run) -> Iterator[Figure]:
         for number, (name, ask) in enumerate(asks.items(), 1):
             run.tell("asking of sealed days", number, len(asks))
             yield _beside_its_p50(f"{name}, sealed", _timed(ask.call), _SEALED_ANSWER)
+
+    def unpacked() -> None:
+        with Index(run.sealed) as index:
+            ask_index(index, run.asked)[scattered].call()
+
+    scattered = SEARCHES[1].name
+    run.tell("asking of sealed days that nobody has unpacked", 1, 1)
+    note = "the frames are unpacked: the others find them, or the lines, where the question before left them"
+    yield _figure(f"{scattered}, sealed, a new Index", _timed(unpacked), "warm", run.idle[scattered], None, note)

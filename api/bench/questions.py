@@ -27,6 +27,11 @@ LIMIT: Final = 50
 MOST: Final = 1_000
 """As many events as one call of `Index.search` gives: "all" of them is this many at most."""
 
+_WORTHLESS: Final = 0.05
+"""A relative error above this is refused, whoever states it."""
+_ROUNDING: Final = 1 + 1e-9
+"""The error that is stated is that of the numbers, which are rounded to be stored."""
+
 
 class Question(NamedTuple):
     """What is asked, and the time that its answer may take, in seconds (p95)."""
@@ -73,11 +78,19 @@ class Asked:
         return cls(json.loads(middle)["metadata"]["req"], since=since, until=until)
 
 
+def _exactly(found: object) -> float:
+    return 0.0
+
+
 class Ask(NamedTuple):
-    """One question to one of those who are asked: the call that is timed, and what its result says."""
+    """One question to one of those who are asked: the call that is timed, and what its result says.
+
+    `within` is the relative error that the result states of itself: that much a number may differ from the truth.
+    """
 
     call: Callable[[], Any]
     read: Callable[[Any], object]
+    within: Callable[[Any], float] = _exactly
 
 
 def ask_index(index: Index, asked: Asked) -> dict[str, Ask]:
@@ -97,9 +110,15 @@ def ask_index(index: Index, asked: Asked) -> dict[str, Ask]:
         Ask(lambda: index.facets("", ["category"], limit=100), lambda found: dict(found["category"])),
         Ask(lambda: index.histogram(step="1h"), lambda found: {f"{at:%Y-%m-%dT%H}": n for at, n in found if n}),
         Ask(lambda: index.facets("", ["username"], limit=10), lambda found: found["username"]),
-        Ask(lambda: index.stats().response_time_ms, lambda found: found and found["p95"]),
+        Ask(index.stats, lambda found: found.response_time_ms and found.response_time_ms["p95"], _stated),
     )
     return {question.name: ask for question, ask in zip(QUESTIONS, asks, strict=True)}
+
+
+def _stated(found: object) -> float:
+    """What statistics say of their response times; nothing is said of what is exact."""
+    within: Mapping[str, float] = getattr(found, "within", {})
+    return within.get("response_time_ms", 0.0)
 
 
 def true_answers(store: Path, asked: Asked) -> dict[str, object]:
@@ -140,15 +159,32 @@ def _p95(times: Counter[float]) -> float | None:
     return None
 
 
-def check(who: str, asks: Mapping[str, Ask], answers: Mapping[str, object]) -> None:
-    """Each of the asks gives the answer. Raises StonelogError that names the question and who is wrong."""
+def check(who: str, asks: Mapping[str, Ask], answers: Mapping[str, object]) -> dict[str, float]:
+    """Each of the asks gives the answer, or one as near as it says; gives the relative errors stated, by name.
+
+    Raises StonelogError that names the question and who is wrong, or states an error that makes an answer worthless.
+    """
+    stated: dict[str, float] = {}
     for name, ask in asks.items():
-        found = ask.read(ask.call())
-        if found != answers[name]:
+        result = ask.call()
+        found, within = ask.read(result), ask.within(result)
+        if within > _WORTHLESS:
+            raise StonelogError(f"{name}: {who} answers within {within:.1%} only", hint="that is no answer")
+        if within:
+            stated[name] = within
+        if not _agree(found, answers[name], within):
+            said = f"{_shown(found)}{f' within {within:.2%}' if within else ''}"
             raise StonelogError(
-                f"{name}: {who} answers {_shown(found)}, the files say {_shown(answers[name])}",
+                f"{name}: {who} answers {said}, the files say {_shown(answers[name])}",
                 hint="a figure of a wrong answer means nothing; `stonelog reindex` and `verify` tell more",
             )
+    return stated
+
+
+def _agree(found: object, truth: object, within: float) -> bool:
+    if isinstance(found, int | float) and isinstance(truth, int | float):
+        return abs(found - truth) <= within * abs(truth) * _ROUNDING
+    return found == truth
 
 
 def _shown(answer: object) -> str:

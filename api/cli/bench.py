@@ -161,11 +161,15 @@ def _measured(
         figures = list(measure(directory, tell=tell))
     for line in measuring.as_lines(machine, figures, method):
         put(line)
+    found = measuring.verdicts(figures, measuring.PEERS)
+    for line in measuring.verdict_lines(found):
+        put(line)
     for line in earlier.lines(figures, events) if earlier else ():
         put(line)
     if output is not None:
         seconds = time.monotonic() - began
         document = measuring.as_document(benchmark, machine, figures, events=events, rounds=rounds, seconds=seconds)
+        document["verdicts"] = [{**each._asdict(), "ahead": each.ahead} for each in found]
         output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return DONE
 

@@ -26,6 +26,7 @@ def plain(tmp_path_factory):
                     "category": "authentication",
                     "action": "login_failed" if number % 3 == 0 else "login",
                     "username": f"user{number % 50}",
+                    "metadata": {"padding": "of a line " * 25},
                     "message": f"Größe 大小 number {number} of day {day}",
                 }
                 for number in range(EVENTS)

@@ -12,6 +12,7 @@ from freezegun import freeze_time
 from crashlab import LONG, Scenario, add, broken, killed, record, reopen, sample, verdict
 from daylife import check_life
 from powercut import Disk, State
+from sealed import frames_of
 from stonelog.filestore import Store
 
 DAY = timedelta(days=1)
@@ -22,7 +23,7 @@ NOTES = ("lock",)  # a hint among living processes: what a cut leaves of it is t
 def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Everything is tried with both; frames are small, so that a small segment has several."""
     monkeypatch.setenv("STONELOG_SEAL_CODEC", request.param)
-    monkeypatch.setattr("stonelog.filestore.frames.FRAME", 600)
+    frames_of(monkeypatch, 600)
     return str(request.param)
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from segments import lay, line
 from stonelog.filestore import Codec, CorruptLine, Manifest, Reader, StoreLock
 from stonelog.filestore.layout import Layout, SegmentName
 from stonelog.filestore.seal import seal_segment
 
-__all__ = ["by_ten", "events", "lines", "names", "seal", "seqs", "told"]
+__all__ = ["by_ten", "events", "frames_of", "lines", "names", "seal", "seqs", "told"]
+
+
+def frames_of(patch: pytest.MonkeyPatch, most: int) -> None:
+    """What is sealed has frames of at most so many plain bytes, so that a small segment has many of them."""
+    patch.setattr("stonelog.filestore.seal.FRAME_OF", {"gzip": most, "zstd": most})
 
 
 def lines(first: int, last: int, text: str = "") -> bytes:

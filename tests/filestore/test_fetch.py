@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sealed import by_ten, events, seal
+from sealed import by_ten, events, frames_of, lines, seal
 from segments import lay, line
 from stonelog.filestore import Codec, Reader, files
 from stonelog.filestore import stored as storing
@@ -110,7 +110,7 @@ def test_one_event_of_a_large_sealed_segment_unpacks_one_frame(
     directory: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec
 ) -> None:
     """By `seq` and by place, for the first, the last and any event of a frame, of more than twenty frames."""
-    monkeypatch.setattr("stonelog.filestore.frames.FRAME", 4096)
+    frames_of(monkeypatch, 4096)
     lay(directory, d23=b"".join(line(seq, seq - 1, "x" * 80) for seq in range(1, 501)), d24=line(501, 500))
     places = list(Reader(directory).lines())
     manifest = seal(directory, 23, codec=codec)[0]
@@ -137,3 +137,40 @@ def test_one_event_of_a_large_sealed_segment_unpacks_one_frame(
     assert Reader(directory).last_seq == 501
     assert len(Reader(directory).segments()) == 2
     assert count[0] == 0
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_the_same_scattered_lines_again_unpack_nothing(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec
+) -> None:
+    """One line of each of many frames, more than are kept, of two segments; others are unpacked as they are wanted."""
+    frames_of(monkeypatch, 4096)
+    monkeypatch.setattr("stonelog.filestore.fetch._FRAMES", 20_000)
+    text = "x" * 80
+    lay(directory, d22=lines(1, 500, text), d23=lines(501, 1000, text), d24=line(1001, 1000))
+    places = list(Reader(directory).lines())
+    manifests = seal(directory, 22, 23, codec=codec)
+    firsts = [frame.first_seq for manifest in manifests for frame in manifest.frames]
+    assert len(firsts) > 40
+    unpacked: list[int] = []
+    real = storing.decompress
+
+    def counted(codec: Codec, data: bytes, length: int) -> bytes:
+        unpacked.append(length)
+        return real(codec, data, length)
+
+    monkeypatch.setattr(storing, "decompress", counted)
+    with Reader(directory).fetcher() as fetch:
+        for expected in (len(firsts), 0):
+            unpacked.clear()
+            for each in (places[seq - 1] for seq in firsts):
+                assert fetch(each.segment, each.offset, len(each.raw)) == each.raw
+            assert len(unpacked) == expected
+        last = places[firsts[-1]]
+        assert fetch(last.segment, last.offset, len(last.raw)) == last.raw  # of the frame that was unpacked last
+        assert not unpacked
+        early = places[firsts[0]]
+        assert fetch(early.segment, early.offset, 9) + fetch(early.segment, early.offset, 20) == (
+            early.raw[:9] + early.raw[:20]
+        )
+        assert len(unpacked) == 1

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stonelog.filestore import Codec
-from stonelog.filestore.frames import FRAME, compress, decompress, seek_table, split, walk
+from stonelog.filestore.frames import FRAME_OF, compress, decompress, seek_table, split, walk
 
 CODECS: list[Codec] = ["gzip", "zstd"]
 both = pytest.mark.parametrize("codec", CODECS)
@@ -41,9 +41,7 @@ def found(codec: Codec, data: bytes) -> list[bytes | None]:
 def test_split_cuts_at_line_ends_and_loses_nothing(rows: list[bytes], last: bool, limit: int) -> None:
     """The frames are a beginning of the data, all of it at the end; none is too large, none cuts a line that fits."""
     data = b"\n".join(rows)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stonelog.filestore.frames.FRAME", limit)
-        pieces = list(split(data, last=last))
+    pieces = list(split(data, limit, last=last))
     assert data.startswith(b"".join(pieces))
     assert b"".join(pieces) == data if last else len(data) - sum(map(len, pieces)) <= limit
     for piece in pieces[:-1]:
@@ -152,7 +150,7 @@ def test_the_ordinary_tool_unpacks_all_frames(tmp_path: Path, tool: str, codec: 
     """`zcat` and `zstd -dc` give the bytes of all frames, one after the other."""
     if which(tool) is None:
         pytest.skip(f"{tool} is not installed")
-    pieces = [b"a line\n" * 1000, b"b" * FRAME, b"\n"]
+    pieces = [b"a line\n" * 1000, b"b" * FRAME_OF[codec], b"\n"]
     path = tmp_path / ("x.gz" if codec == "gzip" else "x.zst")
     path.write_bytes(archive(codec, pieces))
     command = ["zcat", path] if tool == "zcat" else ["zstd", "-qdc", path]

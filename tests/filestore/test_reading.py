@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealed import lines, seal
+from sealed import frames_of, lines, seal
 from segments import lay, line
 from stonelog.filestore import CorruptLine, Reader
 from stonelog.filestore.codec import loads
@@ -48,7 +48,7 @@ def test_F42_F44_what_is_wrong_is_told_with_its_place(
 ) -> None:
     """Garbage, a changed line, one that was copied, one without an end: file, line, offset and length of each, the same
     in a sealed segment, however its frames fall."""
-    monkeypatch.setattr("stonelog.filestore.frames.FRAME", frame)
+    frames_of(monkeypatch, frame)
     parts = [lines(1, 3), b"garbage\n", line(4, 3), line(5, 4).replace(b"api", b"apX"), line(6, 5), line(2, 1)]
     parts += [line(7, 6), b"x" * 1000 + b"\n", line(8, 7), b"no end"]
     starts = [sum(map(len, parts[:place])) for place in range(len(parts))]
@@ -71,7 +71,7 @@ def test_F42_F44_what_is_wrong_is_told_with_its_place(
 @pytest.mark.parametrize("sealed", [False, True])
 def test_any_start_and_any_after(directory: Path, monkeypatch: pytest.MonkeyPatch, sealed: bool) -> None:
     """From each `seq`, and from the place of each line, exactly the later ones."""
-    monkeypatch.setattr("stonelog.filestore.frames.FRAME", 700)
+    frames_of(monkeypatch, 700)
     data = lines(11, 40)
     lay(directory, d23=data, d24=line(41, 40))
     if sealed:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sealed import by_ten, events, lines, names, seal, seqs, told
+from sealed import by_ten, events, frames_of, lines, names, seal, seqs, told
 from segments import lay, line
 from stonelog.filestore import Codec, CorruptLine, Reader, StonelogError, Store
 from stonelog.filestore.layout import Layout, SegmentName
+from stonelog.filestore.seal import describe_archive
 from stonelog.filestore.stored import PlainFile, SealedFile, open_stored
 
 CODECS: list[Codec] = ["gzip", "zstd"]
@@ -23,7 +24,7 @@ SUFFIX = {"gzip": ".jsonl.gz", "zstd": ".jsonl.zst"}
 @pytest.fixture
 def small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """So small that a segment of some lines has many."""
-    monkeypatch.setattr("stonelog.filestore.frames.FRAME", 500)
+    frames_of(monkeypatch, 500)
 
 
 @both
@@ -232,3 +233,25 @@ def test_segments_tell_the_form(directory: Path) -> None:
             sealed.block(0)
         finally:
             sealed.close()
+
+
+@both
+@pytest.mark.parametrize("most", [4096, 64 * 1024, 256 * 1024, 1024 * 1024])
+@pytest.mark.parametrize("manifest", [True, False])
+def test_frames_of_any_size_are_read(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec, most: int, manifest: bool
+) -> None:
+    """An archive says by itself how large its frames are: those of other versions are read, checked and described."""
+    plain = b"".join(line(seq, seq - 1, f"{seq * 7919 % 100_003} " * 100) for seq in range(1, 2001))
+    lay(directory, d23=plain, d24=line(2001, 2000))
+    with monkeypatch.context() as patch:
+        frames_of(patch, most)
+        made = seal(directory, 23, codec=codec)[0]
+    assert most * 0.9 < max(extent.length for extent in made.extents()) <= most
+    if not manifest:
+        events(directory, 23, ".manifest.json").unlink()
+    assert seqs(directory) == list(range(1, 2002))
+    assert told(directory) == []
+    name = SegmentName.parse("2026-11-23.jsonl")
+    assert name is not None
+    assert describe_archive(Layout(directory), name, codec).frames == made.frames

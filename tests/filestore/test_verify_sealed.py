@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from badpages import spoil
+from sealed import frames_of
 from segments import DAY, NEXT_DAY, batches, lay, line
 from stonelog.filestore import Store, files, verify
 from verified import GZIP, MANIFEST, ZSTD, faults, notes, only, sealed
@@ -177,6 +178,7 @@ def test_F35_the_frames_around_a_page_that_cannot_be_read_are_checked(
     directory: Path, monkeypatch: pytest.MonkeyPatch, codec: str, manifest: bool
 ) -> None:
     """EIO in the middle of an archive: what it takes is told with place and `seq`s, and a fault behind it too."""
+    frames_of(monkeypatch, 256 * 1024)
     noise = random.Random(1)
     text = [line(seq, seq - 1, noise.randbytes(150).hex()) for seq in range(1, 4001)]
     lay(directory, d23=b"".join(text), d24=line(4001, 4000))

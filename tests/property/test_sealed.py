@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealed import events, lines, seal
+from sealed import events, frames_of, lines, seal
 from segments import lay
 from stonelog.filestore import Line, Reader, Store
 from stonelog.filestore.layout import Layout
@@ -74,7 +74,7 @@ def test_any_mixture_reads_as_one_store(place: Path, days: Days, opened: bool, f
     with the same places, nothing told."""
     told: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stonelog.filestore.frames.FRAME", frame)
+        frames_of(patch, frame)
         expected = build(place, days)
         if opened:
             with Store.open(place) as store:

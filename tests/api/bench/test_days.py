@@ -1,12 +1,20 @@
 """The store of the workload: one that the store itself could have written, the same in every run."""
 
+import gzip
 import itertools
+import sys
 
 import pytest
 
 from stonelog.api.bench.days import event_files, event_lines, link_days, seal_days, written_days
 from stonelog.api.bench.workload import generate, to_fields
 from stonelog.filestore import Reader, Store, loads, stamp, verify
+from stonelog.filestore.frames import FRAME_OF, LEVELS_OF, compress, split
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 EVENTS = 300
 
@@ -92,3 +100,19 @@ def test_sealing_a_linked_store_leaves_the_files_alone(store, tmp_path):
     assert len(sealed) == 20
     assert sealed[:2] == ["2026-01-01.jsonl.gz", "2026-01-01.manifest.json"]
     assert [path.read_bytes() for path in event_files(store)] == before
+
+
+def test_the_oldest_days_alone_can_be_linked(store, tmp_path):
+    """So many of the segments as are wanted, the same files."""
+    linked = event_files(link_days(store, tmp_path, most=3))
+    assert [path.stat().st_ino for path in linked] == [path.stat().st_ino for path in event_files(store)[:3]]
+
+
+@pytest.mark.parametrize(("codec", "share"), [("gzip", 0.96), ("zstd", 0.94)])
+def test_frames_and_level_are_chosen_for_lines_of_the_store(tmp_path, codec, share):
+    """What the defaults come to, beside level 6 in frames of 256 KiB with nothing else chosen."""
+    with written_days(tmp_path, 4_400) as store:
+        plain = b"".join(event_lines(store))
+    packed = sum(len(compress(codec, frame, LEVELS_OF[codec][1])) for frame in split(plain, FRAME_OF[codec], last=True))
+    pack = gzip.compress if codec == "gzip" else zstd.compress
+    assert packed <= share * sum(len(pack(frame, 6)) for frame in split(plain, 256 * 1024, last=True))

@@ -26,16 +26,27 @@ def written(tmp_path):
     return path
 
 
-def test_growth_is_told_once_for_each_measure(written):
-    """Each measure that both runs have is a line: then, now, and how many times that is; what was 0 has none."""
-    head, row = Earlier.read(written, "query").lines([*figures(0.005), Figure.of("new", "s", [1], "x", [1])], 10_000)
-    assert [cell.strip() for cell in head.split("  ") if cell.strip()] == [
-        "measure",
-        "1,000 events",
-        "10,000 events",
-        "times",
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_growth_is_told_of_ours_and_of_each_reference(written):
+    """What both runs have, ours once, then each reference: then, now, how many times that is; what was 0 has none."""
+    later = [
+        Figure.of("rare word", "s", [0.005], "its p50", [0.004]),
+        Figure.of("rare word", "s", [0.005], "SQLite", [0.003]),
+        Figure.of("rare word", "s", [0.005], "DuckDB", [0.003]),
+        Figure.of("missed", "events", [1], "asked for", [50]),
+        Figure.of("new", "s", [1], "x", [1]),
     ]
-    assert [cell.strip() for cell in row.split("  ") if cell.strip()] == ["rare word", "2 ms", "5 ms", "2.50"]
+    head, *rows = Earlier.read(written, "query").lines(later, 10_000)
+    assert cells(head) == ["measure", "of", "1,000 events", "10,000 events", "times"]
+    assert [cells(row) for row in rows] == [
+        ["rare word", "ours", "2 ms", "5 ms", "2.50"],
+        ["rare word", "its p50", "1 ms", "4 ms", "4.00"],
+        ["rare word", "SQLite", "2 ms", "3 ms", "1.50"],
+        ["missed", "asked for", "5", "50", "10.00"],
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"benchmark": "index", "events": 1, "figures": []}'], ids=str)

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from stonelog.api.bench import Figure, measure_query, query
+from stonelog.api.bench import PEERS, Figure, measure_query, query, verdicts
 from stonelog.api.bench.columns import has_columns
 from stonelog.api.bench.questions import QUESTIONS, SEARCHES, Ask
 from stonelog.filestore import StonelogError
@@ -44,6 +44,19 @@ def test_opening_appending_and_asking_at_once_have_their_targets(figures):
     assert of(figures, "an interpreter that starts") == [("first answer of the command, p95", 0.35, "ours")]
     assert of(figures, "idle") == [(f"{question.name}, appending, p95", 2, "ratio") for question in QUESTIONS]
     assert of(figures, "asked for") == [("acknowledged, not found", 0, "ours")]
+
+
+def test_opening_many_days_and_a_new_index_of_sealed_ones_are_beside_their_like(figures):
+    """A store of many days beside one of a day, and a search that has to unpack beside the same of plain days."""
+    found = {figure.name: figure for figure in figures}
+    assert found["first answer of 2 sealed days"].against == "of one day"
+    assert len(found["first answer of 2 sealed days"].our_rounds) == 2
+    assert found["rare word, sealed, a new Index, p95"].against == "warm"
+
+
+def test_a_verdict_is_there_for_each_question(figures):
+    """Against the best of the peers that were asked."""
+    assert [each.name for each in verdicts(figures, PEERS)] == [f"{question.name}, p95" for question in QUESTIONS]
 
 
 def test_every_acknowledged_event_was_in_the_next_query(figures):

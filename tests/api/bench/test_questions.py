@@ -1,6 +1,7 @@
 """The ten questions: whoever is asked gives the answer of the files, and who does not is named."""
 
 from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
 
@@ -98,3 +99,50 @@ def test_a_wrong_answer_names_the_question_and_who_gave_it(answers):
 def test_the_limits_are_those_of_the_targets():
     """Each question has the time that its p95 may take, in milliseconds."""
     assert [round(question.limit * 1000, 1) for question in QUESTIONS] == [3, 3, 3, 6, 1.5, 1.5, 1.5, 3, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("found", "within", "right"),
+    [
+        (100.0, 0.0, True),
+        (100.5, 0.0, False),
+        (100.9, 0.01, True),
+        (99.0, 0.01, True),
+        (101.1, 0.01, False),
+        (98.9, 0.01, False),
+        (None, 0.01, False),
+    ],
+)
+def test_a_number_may_differ_by_the_error_that_is_stated_with_it(found, within, right):
+    """Relative to the truth, upwards and downwards; what is stated is given back, to be told."""
+    asks = {"p95 response time": Ask(lambda: found, float if found else lambda _: None, lambda _: within)}
+    truth = {"p95 response time": 100.0}
+    if right:
+        assert check("it", asks, truth) == ({"p95 response time": within} if within else {})
+    else:
+        with pytest.raises(StonelogError, match=r"p95 response time: it answers"):
+            check("it", asks, truth)
+
+
+def test_an_error_that_makes_an_answer_worthless_is_refused():
+    """Whoever says that all may be wrong is not right."""
+    asks = {"p95 response time": Ask(lambda: 100.0, float, lambda _: 0.5)}
+    with pytest.raises(StonelogError, match=r"within 50\.0% only"):
+        check("it", asks, {"p95 response time": 100.0})
+
+
+@pytest.mark.parametrize(("within", "stated"), [({}, 0.0), ({"response_time_ms": 0.01, "users": 0.02}, 0.01)])
+def test_what_statistics_state_of_response_times(within, stated):
+    """The relative error of the index's response times is read from its own answer; exact if it says nothing."""
+
+    class Told:
+        response_time_ms: ClassVar = {"p95": 5.0}
+
+    class Asking:
+        def stats(self):
+            told = Told()
+            told.within = within
+            return told
+
+    ask = ask_index(Asking(), Asked("x"))["p95 response time"]
+    assert (ask.read(ask.call()), ask.within(ask.call())) == (5.0, stated)

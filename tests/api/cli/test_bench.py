@@ -162,6 +162,25 @@ def test_a_run_is_shown_against_a_smaller_one(run, indexed, tmp_path, name):
     assert len(indexed) == 2
 
 
+def test_the_verdict_of_each_question_is_shown_and_written(run, monkeypatch, tmp_path):
+    """Against the best peer: a line in a table of its own, and in the document."""
+
+    def measure(place, *, events, keep, tell):
+        for peer, seconds in (("SQLite rows + FTS5", 0.001), ("DuckDB, loaded", 0.004)):
+            yield Figure.of("rare word, p95", "s", [0.002], peer, [seconds], Target("most", 1))
+
+    monkeypatch.setattr(bench, "measure_query", measure)
+    shown = run("bench", "query", "--dir", tmp_path, "-o", "figures.json").stdout
+    assert "Ahead of the best peer in 0 of 1." in shown
+    (verdict,) = json.loads(Path("figures.json").read_text())["verdicts"]
+    assert (verdict["name"], verdict["peer"], verdict["times"], verdict["ahead"]) == (
+        "rare word, p95",
+        "SQLite rows + FTS5",
+        2,
+        False,
+    )
+
+
 def test_the_group_alone_says_what_can_be_measured(run):
     """`stonelog bench` names its benchmarks."""
     ended = run("bench", "--help")
