@@ -106,5 +106,5 @@ async def _lag(access: Access, *, watched: bool) -> Check:
     except (StonelogError, OSError) as error:
         log.warning("readiness: index status: %s", error)
         return Check(ok=False, detail="the state of the index cannot be read")
-    behind = max(0, status.last_seq - status.indexed_seq)
+    behind = status.behind_events
     return Check(ok=behind <= READY_LAG or not watched, detail=f"{behind:,} of {status.last_seq:,} events behind")

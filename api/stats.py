@@ -97,6 +97,9 @@ class Summary(BaseModel):
     risk_score: Risk | None
     first_time: Stamp | None
     last_time: Stamp | None
+    within: dict[str, float] = Field(
+        description="the figures that are near and not exact: how far from the exact one, as a share of it, they may be"
+    )
 
 
 ASKED: Final = (BAD_PARAMETER, BAD_QUERY)

@@ -21,9 +21,7 @@ from .errors import (
     StoreReadOnly,
     shorten,
 )
-from .fault import Fault
 from .fetch import Fetcher, Line
-from .holds import Hold
 from .layout import Codec
 from .lock import StoreLock
 from .manifest import Manifest
@@ -32,10 +30,11 @@ from .reader import Reader, Segment
 from .reading import Run
 from .state import StoreState
 from .values import format_time, parse_time
-from .verify import Verification, verify
 
 if TYPE_CHECKING:
     from .event import Event
+    from .fault import Fault
+    from .holds import Hold
     from .quarantine import Quarantine, RejectFile
     from .recovery import Recovery
     from .repair import holds_told, rebuild_manifest, rebuild_pruned
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from .settings import Durability, StoreSettings, load_section, setting_sources
     from .store import Receipt, Store
     from .upkeep import Retained, SealSettings, Upkeep, UpkeepReader
+    from .verification import Verification, verify
 
 __all__ = [
     "ACTIONS",
@@ -105,6 +105,8 @@ __all__ = [
 
 _LATER: Final = {
     "event": ("Event",),
+    "fault": ("Fault",),
+    "holds": ("Hold",),
     "quarantine": ("Quarantine", "RejectFile"),
     "recovery": ("Recovery",),
     "repair": ("holds_told", "rebuild_manifest", "rebuild_pruned"),
@@ -112,6 +114,7 @@ _LATER: Final = {
     "settings": ("Durability", "StoreSettings", "load_section", "setting_sources"),
     "store": ("Receipt", "Store"),
     "upkeep": ("Retained", "SealSettings", "Upkeep", "UpkeepReader"),
+    "verification": ("Verification", "verify"),
 }
 _MODULE_OF: Final = {name: module for module, names in _LATER.items() for name in names}
 

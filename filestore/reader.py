@@ -299,6 +299,12 @@ class Reader:
         with _told(self._layout):
             return self._durable(*self._last(self._names()))
 
+    def end(self) -> tuple[str, int]:
+        """The newest segment that has a good line, and its plain bytes: ("", 0) in a store without any."""
+        with _told(self._layout):
+            name, _, end = self._last(self._names())
+            return (name.file if name is not None else "", end)
+
     def state(self) -> StoreState:
         """How far the store goes now: the answers of `names`, `last_seq` and `durable_seq`, for the price of one.
 

@@ -1,18 +1,24 @@
 """Search, count and summarise the events of a store, through an index that can be thrown away at any time."""
 
-from .aggregate import Bucket, FacetValue, Stats
-from .build import Builder
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from .errors import IndexUnavailable, QueryError, QueryStopped
-from .index import Index, IndexStatus, Page
-from .match import line_filter
+from .index import Index, Page
 from .patience import Patience
 from .span import instant
+from .status import IndexStatus
 from .view import Order
-from .worker import Worker, WorkerStatus
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .aggregate import Bucket, FacetValue
+    from .build import Builder
+    from .match import line_filter
     from .schedule import JobSettings, make_scheduler, retain_days, roll_day, seal_days
+    from .stats import Stats
+    from .worker import Worker, WorkerStatus
 
 __all__ = [
     "Bucket",
@@ -38,13 +44,21 @@ __all__ = [
     "seal_days",
 ]
 
-_SCHEDULED = frozenset({"JobSettings", "make_scheduler", "retain_days", "roll_day", "seal_days"})
+_LATER: Final = {
+    "aggregate": ("Bucket", "FacetValue"),
+    "build": ("Builder",),
+    "match": ("line_filter",),
+    "schedule": ("JobSettings", "make_scheduler", "retain_days", "roll_day", "seal_days"),
+    "stats": ("Stats",),
+    "worker": ("Worker", "WorkerStatus"),
+}
+_MODULE_OF: Final = {name: module for module, names in _LATER.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    """The scheduler is loaded when it is asked for: a program that only asks questions does without APScheduler."""
-    if name in _SCHEDULED:
-        from . import schedule
-
-        return getattr(schedule, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """What a search does without is loaded when it is asked for: the figures, the indexer, the scheduler."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f".{module}", __name__), name)
+    return found

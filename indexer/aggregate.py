@@ -1,87 +1,88 @@
-"""Counting what a question finds: facets, histogram and statistics. Each is exact."""
+"""Counting what a question finds: facets and histogram. Each is exact; figures are in stats.py."""
 
 from __future__ import annotations
 
-import math
+import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from itertools import groupby
+from typing import Final
 
-from .build import microseconds
+from pyroaring import BitMap
+
+from stonelog.filestore import loads
+
+from .block import Block
 from .errors import QueryError
-from .fields import json_text, kind_of, leaves_at, nearest_field
-from .span import moment
-from .terms import decode_field, field_bounds
+from .kept import stored_sum
+from .rollup import DIMENSIONS
+from .span import microseconds, moment
+from .tally import FacetValue, covers, value_counts, value_rows, values_reader
 from .view import Found, Question, View
 
-__all__ = ["Bucket", "FacetValue", "Stats", "facets", "histogram", "stats"]
+__all__ = ["Bucket", "FacetValue", "facets", "histogram"]
 
-FacetValue = str | int | float
 Bucket = tuple[datetime, int] | tuple[datetime, dict[FacetValue, int]]
+_Counts = Counter[FacetValue]
 
 _ORIGIN: Final = -719_162 * 86_400_000_000
 """0001-01-01, a Monday, before every event: buckets are counted from it, so that weeks start on Mondays."""
 _MOST_BUCKETS: Final = 100_000
-
-
-def _getter(name: str) -> Callable[[dict[str, Any]], Iterable[FacetValue]]:
-    """Reads the distinct values of a field from a line's fields. Raises QueryError for an unknown field."""
-    kind = kind_of(name)
-    if kind is None or name == "metadata":
-        raise QueryError(f"{name}: there is no such field to count by", suggestion=nearest_field(name))
-    if kind == "metadata":
-        path = name.removeprefix("metadata.")
-        return lambda fields: set(map(json_text, leaves_at(fields.get("metadata"), path)))
-    if kind == "list":
-        return lambda fields: set(fields.get(name, ()))
-    return lambda fields: (fields[name],) if name in fields else ()
-
-
-def _ranked(counts: Counter[FacetValue], limit: int) -> list[tuple[FacetValue, int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[:limit]
+_SPLIT_BY: Final = DIMENSIONS[:-1]
+"""The fields by whose values the events of a rollup are counted."""
+_FEW: Final = 16
+"""Where there are so many times fewer steps than rows, sets of rows are intersected; else each row is looked at."""
 
 
 def facets(view: View, question: Question, names: Sequence[str], limit: int) -> dict[str, list[tuple[FacetValue, int]]]:
     """The `limit` most frequent values of each field with their counts, highest first, then by value."""
     if limit < 1:
         raise QueryError(f"limit {limit}: at least one value of each field is given", suggestion="10")
-    getters = {name: _getter(name) for name in names}
-    counts: dict[str, Counter[FacetValue]] = {name: Counter() for name in names}
-    from_vocabulary = {}
-    if question.everything and view.connection is not None:
-        for name in names:
-            known = _vocabulary(view, name)
-            if known is not None:
-                from_vocabulary[name] = known
-    wanted = [name for name in names if name not in from_vocabulary]
-    for found in view.found(question) if wanted else ():
-        for name in wanted:
-            counts[name].update(getters[name](found.fields))
-    if from_vocabulary:
-        for name, known in from_vocabulary.items():
-            counts[name].update(known)
-        for found in view.tail(question):
-            for name in from_vocabulary:
-                counts[name].update(getters[name](found.fields))
-    return {name: _ranked(counts[name], limit) for name in names}
+    readers = {name: values_reader(name) for name in names}
+    sums: dict[str, tuple[_Counts, frozenset[object]]] = {}
+    for name in readers:
+        stored, done = _stored_counts(view, question, name)
+        sums[name] = Counter(stored), done
+    for block in view.patience.over(view.blocks(question)):
+        left = {name: counts for name, (counts, done) in sums.items() if block.identity not in done}
+        if left:
+            _count_values(view, question, block, left)
+    for found in view.scanned(question):
+        for name, read in readers.items():
+            sums[name][0].update(read(found.fields))
+    return {name: _ranked(sums[name][0], limit) for name in names}
 
 
-def _vocabulary(view: View, name: str) -> dict[FacetValue, int] | None:
-    """How many indexed events have each value of the field, by the index's list of terms; None if it can't tell."""
-    kind = kind_of(name)
-    if view.connection is None or kind in ("text", "time") or name in ("seq", "id", "synced", "hash"):
-        return None
-    counts: dict[FacetValue, int] = {}
-    for term, number in view.connection.execute(
-        "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ?", field_bounds(name)
-    ):
-        value = decode_field(name, term)
-        if value is None:
-            return None
-        counts[value] = counts.get(value, 0) + number  # a text and a number that it writes have a term each
-    return counts
+def _stored_counts(view: View, question: Question, name: str) -> tuple[_Counts, frozenset[object]]:
+    def add(total: _Counts, block: Block) -> bool:
+        counts = value_counts(block, name)
+        if counts is not None:
+            total.update(counts)
+        return counts is not None
+
+    return stored_sum(view, question, ("facet", name), _Counts, add)
+
+
+def _count_values(view: View, question: Question, block: Block, totals: dict[str, _Counts]) -> None:
+    """The values of the fields that `totals` names are counted in it."""
+    rows: BitMap | None = None
+    for name, total in totals.items():
+        counts = value_counts(block, name) if covers(question, block) else None
+        if counts is not None:
+            total.update(counts)
+            continue
+        if rows is None:
+            rows = view.rows(question, block)
+        for value, having in value_rows(block, name, rows, view.patience):
+            total[value] += len(having)
+
+
+def _ranked(counts: _Counts, limit: int) -> list[tuple[FacetValue, int]]:
+    largest = heapq.nlargest(limit, counts.values())
+    least = largest[-1] if largest else 0
+    leading = [item for item in counts.items() if item[1] >= least]
+    return heapq.nsmallest(limit, leading, key=lambda item: (-item[1], str(item[0])))
 
 
 def histogram(view: View, question: Question, step: int, by: str | None) -> list[Bucket]:
@@ -90,16 +91,94 @@ def histogram(view: View, question: Question, step: int, by: str | None) -> list
     Steps start at multiples of `step` from a Monday at 00:00 UTC. Raises QueryError if there would be too many.
     """
     if by is None:
-        indexed = view.by_step(question, step, _ORIGIN)
-        totals = Counter(indexed or {})
-        for found in view.found(question) if indexed is None else view.tail(question):
+        totals, done = _stored_steps(view, question, step)
+        for block in view.patience.over(view.blocks(question)):
+            if block.identity not in done:
+                _count_steps(view, question, block, step, totals)
+        for found in view.scanned(question):
             totals[_bucket(found, step)] += 1
         return [(_start(bucket, step), totals[bucket]) for bucket in _all_buckets(totals, step)]
-    getter = _getter(by)
-    split: dict[int, Counter[FacetValue]] = {}
-    for found in view.found(question):
-        split.setdefault(_bucket(found, step), Counter()).update(getter(found.fields))
+    read = values_reader(by)
+    split: dict[int, _Counts] = {}
+    for block in view.patience.over(view.blocks(question)):
+        _split_steps(view, question, block, step, by, split)
+    for found in view.scanned(question):
+        split.setdefault(_bucket(found, step), Counter()).update(read(found.fields))
     return [(_start(bucket, step), dict(split.get(bucket, {}))) for bucket in _all_buckets(split, step)]
+
+
+def _stored_steps(view: View, question: Question, step: int) -> tuple[Counter[int], frozenset[object]]:
+    def add(total: Counter[int], block: Block) -> bool:
+        _count_steps(view, question, block, step, total)
+        return True
+
+    stored, done = stored_sum(view, question, ("steps", step), Counter[int], add)
+    return Counter(stored), done
+
+
+def _count_steps(view: View, question: Question, block: Block, step: int, totals: Counter[int]) -> None:
+    if covers(question, block):
+        if (bucket := _only_bucket(block.first_time, block.last_time, step)) is not None:
+            totals[bucket] += block.events
+            return
+        if width := _width(block, step):
+            for start, events, _ in block.rollups(width, None, None):
+                totals[(start - _ORIGIN) // step] += events
+            return
+    rows = view.rows(question, block)
+    for bucket, here in _rows_by_step(block, rows, step).items():
+        totals[bucket] += len(here)
+
+
+def _split_steps(view: View, question: Question, block: Block, step: int, by: str, split: dict[int, _Counts]) -> None:
+    width = _width(block, step) if by in _SPLIT_BY and covers(question, block) else 0
+    if width:
+        for start, _, figures in block.rollups(width, None, None):
+            split.setdefault((start - _ORIGIN) // step, Counter()).update(loads(figures).get(by, {}))
+        return
+    rows = view.rows(question, block)
+    steps = _rows_by_step(block, rows, step)
+    for bucket in steps:
+        split.setdefault(bucket, Counter())
+    bucket_of: dict[int, int] = {}
+    for value, having in value_rows(block, by, rows, view.patience):
+        if len(steps) * _FEW < len(having) or len(steps) == 1:
+            for bucket, here in steps.items():
+                if number := here.intersection_cardinality(having):
+                    split[bucket][value] += number
+            continue
+        if not bucket_of:
+            bucket_of = {row: bucket for bucket, here in steps.items() for row in here}
+        for bucket, number in Counter(map(bucket_of.__getitem__, having)).items():
+            split[bucket][value] += number
+
+
+def _rows_by_step(block: Block, rows: BitMap, step: int) -> dict[int, BitMap]:
+    """Which of the rows lie in each step; those of whole spans are not looked at one by one."""
+    found: dict[int, BitMap] = {}
+    for span in block.spans():
+        row, end = span.row, span.row + span.events
+        if not rows.range_cardinality(row, end):
+            continue
+        if (bucket := _only_bucket(span.first_time, span.last_time, step)) is not None:
+            found.setdefault(bucket, BitMap()).add_range(row, end)
+            continue
+        for bucket, run in groupby([(time - _ORIGIN) // step for time in block.times(span)]):
+            end = row + len(list(run))
+            found.setdefault(bucket, BitMap()).add_range(row, end)
+            row = end
+    return {bucket: here for bucket, some in found.items() if (here := some & rows)}
+
+
+def _only_bucket(first: int, last: int, step: int) -> int | None:
+    """The step in which both times lie, in microseconds; None if they do not lie in the same."""
+    bucket = (first - _ORIGIN) // step
+    return bucket if (last - _ORIGIN) // step == bucket else None
+
+
+def _width(block: Block, step: int) -> int:
+    """The greatest width of rollups of which a step is a multiple, so that each lies in one; 0 if there is none."""
+    return max((width for width in block.widths if step % width == 0), default=0)
 
 
 def _bucket(found: Found, step: int) -> int:
@@ -120,71 +199,3 @@ def _all_buckets(found: Iterable[int], step: int) -> range:
             suggestion="a longer step, or narrow the time with since and until",
         )
     return range(present[0], present[-1] + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """The figures of the events that answer a question. Times are those of the events; None where there is nothing."""
-
-    events: int = 0
-    errors: int = 0
-    """Events of level error or critical."""
-    by_level: dict[str, int] = field(default_factory=dict)
-    by_category: dict[str, int] = field(default_factory=dict)
-    users: int = 0
-    """Distinct user_id, or username where there is no user_id."""
-    sessions: int = 0
-    addresses: int = 0
-    response_time_ms: dict[str, float] | None = None
-    """p50, p95 and p99 by the nearest-rank method, in milliseconds."""
-    risk_score: dict[str, float] | None = None
-    """mean and max of the events that have one."""
-    first_time: datetime | None = None
-    last_time: datetime | None = None
-
-
-def stats(view: View, question: Question) -> Stats:
-    """The figures of everything that the question finds."""
-    levels: Counter[str] = Counter()
-    categories: Counter[str] = Counter()
-    users: set[str] = set()
-    sessions: set[str] = set()
-    addresses: set[str] = set()
-    durations: list[float] = []
-    risks: list[int] = []
-    first, last = "", ""
-    for _, _, fields in view.found(question):
-        levels[fields["level"]] += 1
-        categories[fields["category"]] += 1
-        time = fields["time"]
-        first = time if not first or time < first else first
-        last = max(last, time)
-        user = fields.get("user_id") or fields.get("username")
-        if user:
-            users.add(user)
-        if "session_id" in fields:
-            sessions.add(fields["session_id"])
-        if "ip_address" in fields:
-            addresses.add(fields["ip_address"])
-        if "response_time_ms" in fields:
-            durations.append(fields["response_time_ms"])
-        if "risk_score" in fields:
-            risks.append(fields["risk_score"])
-    durations.sort()
-    return Stats(
-        events=levels.total(),
-        errors=levels["error"] + levels["critical"],
-        by_level=dict(levels.most_common()),
-        by_category=dict(categories.most_common()),
-        users=len(users),
-        sessions=len(sessions),
-        addresses=len(addresses),
-        response_time_ms={f"p{p}": _percentile(durations, p) for p in (50, 95, 99)} if durations else None,
-        risk_score={"mean": round(sum(risks) / len(risks), 3), "max": max(risks)} if risks else None,
-        first_time=datetime.fromisoformat(first) if first else None,
-        last_time=datetime.fromisoformat(last) if last else None,
-    )
-
-
-def _percentile(ordered: list[float], percent: int) -> float:
-    return ordered[math.ceil(len(ordered) * percent / 100) - 1]

@@ -1,131 +1,99 @@
-"""Filling the index: new lines from where it stopped, in batches of one transaction each."""
+"""Filling the index: the gaps that no shard covers, newest first, and the newest lines as they come."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import itertools
-import logging
+import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from stonelog.filestore import MAX_LINE, Line, Reader, StoreLock, StoreLocked, loads, stamp
+from stonelog.filestore import Reader, Segment, StoreLock, StoreLocked
 
+from .active import LEFT_FREE
+from .bulk import Stopped
+from .catalog import ShardInfo, remove_strays
 from .errors import IndexUnavailable
-from .schema import connect_writer, identity, index_file, remove_index
-from .terms import event_terms
+from .keeper import DISK_TROUBLE, Keeper, code_of
+from .planning import Gap, Sizes, gaps, pieces, plain_bytes
+from .trust import index_directory
 
-__all__ = ["Builder", "Position", "microseconds", "read_position", "stands"]
+__all__ = ["Builder"]
 
 _SHARE_OF_RAW: Final = 0.8
-"""The size of index and write-ahead log, at most, as a share of the lines."""
-_LEFT_FREE: Final = 1024 * 1024
-"""Bytes that the index leaves free for events."""
-_BATCH: Final = 10_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-_DISK_TROUBLE: Final = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}
-)
-
-log = logging.getLogger("stonelog")
+"""The size of a shard and what it takes to make it, at most, as a share of the lines."""
+_LINE_BYTES: Final = 2048
+"""A line has fewer on average, where nothing tells more."""
+Progress = Callable[[int, int], object]
 
 
-class Position(NamedTuple):
-    """The last line that the index covers: where it stands, its `seq` and its hash."""
+class _Told:
+    """Bytes that are done, of all there are."""
 
-    segment: str
-    offset: int
-    length: int
-    seq: int
-    hash: str
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self.done = 0
+        self.total = 1
 
     @property
-    def next_offset(self) -> int:
-        """Where the line after it starts."""
-        return self.offset + self.length + 1
+    def wanted(self) -> bool:
+        """Whether anybody wants to know."""
+        return self._progress is not None
 
+    def __call__(self, size: int) -> None:
+        self.done += size
+        if self._progress is not None:
+            self._progress(min(self.done, self.total), self.total)
 
-NOWHERE: Final = Position("", 0, 0, 0, "")
-
-
-def microseconds(time: str) -> int:
-    """The microseconds since the epoch of a line's `time`."""
-    return (datetime.fromisoformat(time) - _EPOCH) // _MICROSECOND
-
-
-def read_position(connection: sqlite3.Connection) -> Position:
-    """What the index covers; NOWHERE in a new one. Raises sqlite3.Error."""
-    row = connection.execute("SELECT segment, offset, length, seq, hash FROM position WHERE id = 1").fetchone()
-    if row is None:
-        return NOWHERE
-    if tuple(map(type, row)) != (str, int, int, int, str):
-        raise sqlite3.DatabaseError("the position is not readable")
-    return Position(*row)
-
-
-def stands(reader: Reader, connection: sqlite3.Connection, position: Position) -> bool:
-    """Whether the files still hold the line that the index ends with, and every segment that it knows is there.
-
-    If not, it tells of lines that are gone. Raises sqlite3.Error.
-    """
-    if position.seq == 0:
-        return True
-    if not 0 < position.length <= MAX_LINE:
-        return False
-    try:
-        with reader.fetcher() as fetch:
-            found = stamp(fetch(position.segment, position.offset, position.length))
-        there = set(reader.names())
-    except (OSError, ValueError, OverflowError):
-        return False
-    if found is None or found.seq != position.seq or found.hash.decode() != position.hash:
-        return False
-    return all(name in there for (name,) in connection.execute("SELECT name FROM segments"))
+    def end(self) -> None:
+        """All is done."""
+        if self._progress is not None:
+            self._progress(self.total, self.total)
 
 
 class Builder:
     """Writes the index of one store. One at a time works on it, across processes; safe to use from several threads."""
 
-    def __init__(self, directory: Path, *, lock_seconds: float = 10.0) -> None:
+    def __init__(self, directory: Path, *, lock_seconds: float = 10.0, sizes: Sizes | None = None) -> None:
         self._reader = Reader(directory)
-        self._path = index_file(self._reader.directory)
+        self._directory = index_directory(self._reader.directory)
         self._lock_path = self._reader.directory / "index.lock"
         self._lock_seconds = lock_seconds
-        self._connection: sqlite3.Connection | None = None
-        self._files: tuple[tuple[int, int] | None, ...] = ()
+        self._sizes = sizes or Sizes()
+        self._token = os.urandom(15).hex()
+        self._keeper = Keeper(self._reader, self._sizes)
         self._turn = threading.Lock()
 
-    def catch_up(
-        self, progress: Callable[[int, int], object] | None = None, *, stop: threading.Event | None = None
-    ) -> int:
-        """The index covers what was in the files when this was called (less, if `stop` was set); gives its last `seq`.
+    def catch_up(self, progress: Progress | None = None, *, stop: threading.Event | None = None) -> int:
+        """The index covers what was in the files when this was called (less, if `stop` was set).
 
-        `progress` is told how many bytes are done and how many there are. An index that cannot be used is built anew.
-        Raises IndexUnavailable when another process keeps the lock, or the index cannot be written.
+        Gives the last `seq` up to which it covers all. `progress` is told how many bytes are done and how many there
+        are. A shard that cannot be used is made anew. Everything is done in this process. Raises IndexUnavailable
+        when another process keeps the lock, or the index cannot be written.
         """
-        return self._locked(False, progress, stop)
+        return self._locked(progress, stop, workers=1)
 
-    def rebuild(self, progress: Callable[[int, int], object] | None = None) -> int:
-        """The index is thrown away and built from the files. As `catch_up`."""
-        return self._locked(True, progress, None)
+    def rebuild(self, progress: Progress | None = None, *, workers: int | None = None) -> int:
+        """The index is built from the files, by so many processes (None: one for each core this one may use).
+
+        What was there is gone from the beginning on. One that was interrupted goes on where it was, as `catch_up`
+        does too. As `catch_up`.
+        """
+        count = len(os.sched_getaffinity(0)) if workers is None else workers
+        return self._locked(progress, None, workers=max(count, 1), anew=True)
 
     def close(self) -> None:
-        """The index file is closed."""
+        """The files of the index are closed."""
         with self._turn:
-            self._close()
+            self._keeper.forget()
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _locked(self, anew: bool, progress: Callable[[int, int], object] | None, stop: threading.Event | None) -> int:
+    def _locked(
+        self, progress: Progress | None, stop: threading.Event | None, *, workers: int, anew: bool = False
+    ) -> int:
         with self._turn:
             try:
                 lock = StoreLock(self._lock_path, self._lock_seconds)
@@ -133,117 +101,132 @@ class Builder:
                 raise IndexUnavailable(f"{self._lock_path}: {error.strerror}") from error
             try:
                 with lock.held():
-                    if anew:
-                        self._discard("asked to")
+                    if not lock.note_is(self._token):
+                        self._keeper.forget()  # another one may have worked on it
+                        lock.write_note(self._token)
                     try:
-                        return self._fill(progress, stop)
-                    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a damaged error message
-                        if _code(error) == sqlite3.SQLITE_FULL:
-                            self._give_back()
-                        if _code(error) in _DISK_TROUBLE:
-                            raise
-                        self._discard(str(error))
-                    return self._fill(progress, stop)
+                        return self._work(_Told(progress), stop, workers, anew)
+                    except BaseException:
+                        self._keeper.forget()  # whatever was half done is looked at anew
+                        raise
             except StoreLocked as error:
-                raise IndexUnavailable(f"{self._path}: another process is indexing this store") from error
+                raise IndexUnavailable(f"{self._directory}: another process is indexing this store") from error
             except (sqlite3.Error, OSError) as error:
-                raise IndexUnavailable(f"{self._path}: {error}") from error
+                raise IndexUnavailable(f"{self._directory}: {error}") from error
             finally:
                 lock.close()
 
-    def _discard(self, why: str) -> None:
-        log.info("%s: building the index anew: %s", self._path, why)
-        self._close()
-        remove_index(self._path)
-
-    def _open(self) -> sqlite3.Connection:
-        """The connection to the files that are there now: somebody may have removed one, or another indexer all."""
-        if self._connection is not None and (there := identity(self._path)) != self._files:
-            remnant = any(file is not None and file in self._files for file in there)
-            self._close()
-            if remnant:
-                self._discard("a part of it was removed")
-        if self._connection is None:
-            self._connection = connect_writer(self._path)
-            read_position(self._connection)  # from the first reading on the -wal and -shm are there
-            self._files = identity(self._path)
-        return self._connection
-
-    def _fill(self, progress: Callable[[int, int], object] | None, stop: threading.Event | None) -> int:
-        connection = self._open()
-        position = read_position(connection)
-        if not stands(self._reader, connection, position):
-            self._discard("the files no longer hold what it tells of")
-            return self._fill(progress, stop)
-        segments = self._reader.segments()
-        total = max(sum(segment.size for segment in segments), 1)
-        before = itertools.takewhile(lambda segment: segment.name != position.segment, segments if position.seq else [])
-        done = sum(segment.size for segment in before) + (position.next_offset if position.seq else 0)
-        self._require_space(total - done)
-        start = (position.segment, position.next_offset) if position.seq else None
-        lines = self._reader.lines(position.seq, start=start)
-        while batch := list(itertools.islice(lines, _BATCH)):
-            added = self._add(self._open(), batch, position)
-            if added is None:  # the index was removed meanwhile: the new one starts from the beginning
-                return self._fill(progress, stop)
-            position = added
-            done += sum(len(line.raw) + 1 for line in batch)
-            if progress is not None:
-                progress(min(done, total), total)
-            if stop is not None and stop.is_set():
+    def _work(self, told: _Told, stop: threading.Event | None, workers: int, anew: bool) -> int:
+        self._keeper.load()
+        if anew and not self._keeper.catalog.rebuilding:
+            self._keeper.restart()
+        for attempt in range(2):
+            try:
+                self._keeper.settle()
+                self._fill(told, stop, workers)
                 break
-        return position.seq
+            except Stopped:
+                break
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a damaged error message
+                if code_of(error) == sqlite3.SQLITE_FULL:
+                    self._give_back()
+                if code_of(error) in DISK_TROUBLE or attempt or self._keeper.catalog.active is None:
+                    raise
+                self._keeper.drop([self._keeper.catalog.active], str(error))
+        return self._keeper.indexed()
+
+    def _fill(self, told: _Told, stop: threading.Event | None, workers: int) -> None:
+        last = self._reader.last_seq
+        missing = gaps(self._keeper.covered(), last)
+        segments: list[Segment] = []
+        if told.wanted or sum(gap.width for gap in missing) > self._sizes.block:
+            segments = self._reader.segments()
+            told.total = max(sum(segment.size for segment in segments), 1)
+            left = sum(plain_bytes(segments, *gap) for gap in missing)
+            told.done = max(told.total - left, 0)
+        else:
+            left = sum(gap.width for gap in missing) * _LINE_BYTES
+        self._require_space(left)
+        rest = self._rest(missing, workers)
+        if rest is not None and self._keeper.active is None:
+            self._keeper.begin(rest.first)
+        if not self._follow(told, stop):
+            self._fill(told, stop, workers)
+            return
+        ends = sorted(segment.last_seq for segment in segments if segment.last_seq)
+        work = [piece for gap in missing for piece in pieces(gap, ends, self._sizes, workers)]
+        self._bulk(work[::-1], told, stop, workers)  # the newest first: they are asked for most
+        if stop is None or not stop.is_set():
+            self._follow(told, stop)
+            self._keeper.done()
+            told.end()
+
+    def _rest(self, missing: list[Gap], workers: int) -> Gap | None:
+        """What the active shard takes of the missing, which is taken off it: the end, if it is no whole shard."""
+        after = max((last for _, last in self._keeper.covered()), default=0)
+        if not missing or missing[-1].first <= after:
+            return None
+        tail = missing.pop()
+        if self._keeper.active is not None:
+            return tail
+        several = workers > 1 and tail.width >= workers * self._sizes.shard // 4
+        whole = tail.width // (self._sizes.block if several else self._sizes.shard)
+        first = tail.first + whole * (self._sizes.block if several else self._sizes.shard)
+        if first > tail.first:
+            missing.append(Gap(tail.first, first - 1))
+        return Gap(first, tail.last) if first <= tail.last else None
+
+    def _follow(self, told: Callable[[int], object], stop: threading.Event | None) -> bool:
+        """The active shard covers what is in the files; when it is full another one follows it.
+
+        False if so much is left then that whole shards are to be made of it; there is no active one then.
+        """
+        while (active := self._keeper.active) is not None:
+            active.extend(told, stop)
+            if not active.full:
+                break
+            sealed = active.seal(self._keeper.number())
+            if sealed is None:
+                break
+            self._keeper.adopt(sealed, instead=active.shard)
+            if self._reader.last_seq - sealed.last_seq >= self._sizes.shard:
+                return False
+            self._keeper.begin(sealed.last_seq + 1)
+        return True
+
+    def _bulk(self, work: list[Gap], told: Callable[[int], object], stop: threading.Event | None, workers: int) -> None:
+        """Each of the gaps has its shard."""
+        if not work:
+            return
+        from .crew import Crew  # which loads what starts processes; most passes have nothing of this kind to do
+
+        empty: list[Gap] = []
+
+        def made(gap: Gap, shard: ShardInfo | None) -> None:
+            if shard is None:
+                empty.append(gap)
+            else:
+                self._keeper.adopt(shard)
+            self._follow(told, stop)
+
+        try:
+            Crew(self._reader, self._sizes, workers, self._keeper.number).make(work, made, told, stop)
+        finally:
+            remove_strays(self._directory, self._keeper.catalog)
+            self._keeper.absorb(empty)
 
     def _give_back(self) -> None:
-        """The space that an unfinished batch took is free for events again, as is that of an index of none."""
-        if self._connection is not None and read_position(self._connection) == NOWHERE:
-            self._discard("there is no space for it")
-        self._close()  # which takes the write-ahead log away
+        """The space that an unfinished block took is free for events again, as is that of a shard of none."""
+        if self._keeper.active is not None and self._keeper.active.empty:
+            self._keeper.drop([self._keeper.active.shard], "there is no space for it")
+        with contextlib.suppress(OSError):
+            remove_strays(self._directory, self._keeper.catalog)
+        self._keeper.forget()  # closed, the active shard has no write-ahead log
 
     def _require_space(self, raw: int) -> None:
         """Raises OSError if the index of so many bytes of lines could leave no room for the next events."""
-        needed = int(raw * _SHARE_OF_RAW) + _LEFT_FREE
-        free = shutil.disk_usage(self._path.parent).free
+        needed = int(raw * _SHARE_OF_RAW) + LEFT_FREE
+        free = shutil.disk_usage(self._directory).free
         if raw > 0 and free < needed:
             why = f"the disk has {free:,} bytes free, and indexing takes up to {needed:,} with what must stay free"
             raise OSError(errno.ENOSPC, why)
-
-    def _add(self, connection: sqlite3.Connection, batch: list[Line], after: Position) -> Position | None:
-        """The batch, which follows `after`, is in the index; None, and nothing done, if the index is not there yet."""
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if read_position(connection) != after:
-                connection.rollback()
-                return None
-            segments = _segment_ids(connection, {line.segment for line in batch})
-            pointers, terms = [], []
-            for line in batch:
-                event = loads(line.raw)
-                place = (line.seq, microseconds(event["time"]), segments[line.segment], line.offset, len(line.raw))
-                pointers.append(place)
-                terms.append((line.seq, " ".join(event_terms(event))))
-            connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", pointers)
-            connection.executemany("INSERT INTO terms(rowid, t) VALUES (?, ?)", terms)
-            last = batch[-1]
-            mark = stamp(last.raw)
-            position = Position(last.segment, last.offset, len(last.raw), last.seq, mark.hash.decode() if mark else "")
-            connection.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)", position)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.rollback()
-            raise
-        return position
-
-
-def _segment_ids(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
-    ids: dict[str, int] = {name: number for number, name in connection.execute("SELECT id, name FROM segments")}
-    for name in sorted(set(names) - ids.keys()):
-        ids[name] = len(ids) + 1
-        connection.execute("INSERT INTO segments VALUES (?, ?)", (ids[name], name))
-    return ids
-
-
-def _code(error: Exception) -> int:
-    """SQLite's primary code of the error, 0 if it has none."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

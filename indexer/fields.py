@@ -18,6 +18,7 @@ __all__ = [
     "SEVERITY",
     "Kind",
     "address_of",
+    "fits",
     "json_text",
     "kind_of",
     "leaves_at",
@@ -97,11 +98,22 @@ _LONGEST_SUGGESTION: Final = 128
 _NUMBER = re.compile(r"-?\d{1,400}(?P<real>\.\d{1,400})?(?P<exponent>[eE][+-]?\d{1,4})?", re.ASCII)
 
 
+_TYPES: Final[dict[Kind | None, tuple[type, ...]]] = {"int": (int, float), "float": (int, float)}
+"""The types of a value that is not text."""
+
+
 def kind_of(field: str) -> Kind | None:
     """The kind of a field or a path such as `metadata.order.id`; None if there is no such field."""
     if field.startswith("metadata."):
         return "metadata" if field.count(".") <= MOST_DOTS else None
     return _KINDS.get(field, "string") if field in FIELDS else None
+
+
+def fits(kind: Kind | None, value: Any) -> bool:
+    """Whether the value is of the type that fields of this kind have: one that is not, by another hand, is not seen."""
+    if kind == "list":
+        return type(value) is list and all(type(element) is str for element in value)
+    return type(value) in _TYPES.get(kind, (str,))
 
 
 def nearest_field(name: str) -> str:
@@ -209,8 +221,8 @@ def _leaves_here(value: Any) -> Iterator[object]:
 def searched_texts(event: dict[str, Any]) -> list[str]:
     """The values in which a bare word is looked for."""
     texts = [event[field] for field in SEARCHED if field in event]
-    if "tags" in event:
+    if "tags" in event and fits("list", event["tags"]):
         texts += event["tags"]
     if "metadata" in event:
         texts += map(json_text, leaves_below(event["metadata"]))
-    return texts
+    return texts if set(map(type, texts)) <= {str} else [text for text in texts if type(text) is str]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from stonelog.filestore import Line, Reader, loads
+from stonelog.filestore import Line, Reader
 
 from .errors import QueryError
+from .foreign import event_of
 from .patience import Patience
 
 __all__ = ["find_event"]
@@ -33,7 +34,7 @@ def _by_id(reader: Reader, identity: str, patience: Patience) -> Line | None:
     while high - low > _NEAR:
         middle = (low + high) // 2
         line = next(reader.lines(middle - 1), None)
-        if line is None or loads(line.raw)["id"][:13] >= identity[:13]:
+        if line is None or _id(line)[:13] >= identity[:13]:
             high = middle
         else:
             low = middle
@@ -42,7 +43,12 @@ def _by_id(reader: Reader, identity: str, patience: Patience) -> Line | None:
     for line in patience.over(reader.lines(first)):
         if line.seq > high + _NEAR:
             break
-        if wanted in line.raw and loads(line.raw)["id"] == identity:
+        if wanted in line.raw and _id(line) == identity:
             return line
     everything = patience.over(reader.lines())
-    return next((line for line in everything if wanted in line.raw and loads(line.raw)["id"] == identity), None)
+    return next((line for line in everything if wanted in line.raw and _id(line) == identity), None)
+
+
+def _id(line: Line) -> str:
+    """The id of a line, which by another hand may have none."""
+    return str((event_of(line.raw) or {}).get("id", ""))

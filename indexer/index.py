@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from stonelog.filestore import Reader
 
-from .aggregate import Bucket, FacetValue, Stats, facets, histogram, stats
-from .build import NOWHERE, Builder, Position, read_position, stands
 from .cursor import Cursor, filter_key, read_cursor, write_cursor
-from .errors import IndexUnavailable, QueryError
+from .errors import QueryError
 from .find import find_event
+from .handle import Handle
+from .kept import Kept
 from .patience import Patience
-from .schema import connect_reader, index_file
+from .scanning import Scanning
 from .span import step as read_step
-from .view import Order, Question, View, ask
+from .status import IndexStatus, index_status
+from .trust import Trust
+from .view import DAMAGE, Order, View, ask
 
 if TYPE_CHECKING:
     from stonelog.filestore import Event
+
+    from .aggregate import Bucket, FacetValue
+    from .build import Builder
+    from .stats import Stats
 
 __all__ = ["Index", "IndexStatus", "Page"]
 
@@ -57,49 +62,6 @@ class Page:
         return [Event.stored(line) for line in self.lines]
 
 
-@dataclass(frozen=True, slots=True)
-class IndexStatus:
-    """How the index stands to the files: `behind_bytes` are scanned by every query until they are indexed."""
-
-    indexed_seq: int
-    durable_seq: int
-    last_seq: int
-    behind_bytes: int
-    state: str
-    """`ok`, `behind`, `absent`, or `unusable: ` and why."""
-
-
-_DAMAGE: Final = (IndexUnavailable, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
-"""What comes of reading an index that was damaged: anything may stand in it."""
-
-
-def _marks(path: Path) -> tuple[int, int, bool]:
-    """What changes when somebody begins to write the index."""
-    there = path.stat()
-    return there.st_mtime_ns, there.st_size, path.with_name(path.name + "-wal").exists()
-
-
-class _Handle:
-    """One connection and the open segments; used by one thread at a time."""
-
-    def __init__(self, reader: Reader, path: Path) -> None:
-        there = path.stat()
-        self.inode = (there.st_dev, there.st_ino)
-        self._path = path
-        before = _marks(path)
-        self.connection, alone = connect_reader(path)
-        self._alone = before if alone else None
-        self.fetch = reader.fetcher()
-
-    def current(self) -> bool:
-        """Whether it can be believed: opened as a file that nobody writes, it cannot see that somebody does."""
-        return self._alone is None or self._alone == _marks(self._path)
-
-    def close(self) -> None:
-        self.connection.close()
-        self.fetch.close()
-
-
 class Index:
     """Answers questions about the store in a directory; writes nothing but in `catch_up` and `rebuild`.
 
@@ -110,20 +72,40 @@ class Index:
     raises QueryStopped when that is at its end; Ctrl-C ends it too.
     """
 
-    def __init__(self, directory: str | Path, *, scan: bool = False, query_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        scan: bool = False,
+        query_seconds: float | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self._reader = Reader(directory)
-        self._path = index_file(self._reader.directory)
+        self._trust = Trust(self._reader)
+        self._kept = Kept()
         self._scan = scan
         self._query_seconds = query_seconds
-        self._idle: list[_Handle] = []
+        self._progress = progress
+        self._idle: list[Handle] = []
         self._turn = threading.Lock()
         self._trouble = ""
         self._builder: Builder | None = None
 
     @classmethod
-    def open(cls, directory: str | Path, *, scan: bool = False, query_seconds: float | None = None) -> Self:
-        """The index of the store in `directory`, which need not have one yet; with `scan` it is never looked at."""
-        return cls(directory, scan=scan, query_seconds=query_seconds)
+    def open(
+        cls,
+        directory: str | Path,
+        *,
+        scan: bool = False,
+        query_seconds: float | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """The index of the store in `directory`, which need not have one yet; with `scan` it is never looked at.
+
+        `progress` is told of each longer scan how many bytes are done, and about how many there are; as many as there
+        are when it ends.
+        """
+        return cls(directory, scan=scan, query_seconds=query_seconds, progress=progress)
 
     @property
     def directory(self) -> Path:
@@ -157,7 +139,7 @@ class Index:
         above, below = 0, None
         if cursor is not None:
             at = read_cursor(cursor, key)
-            question = Question(q, question.plan, question.matches, at.since, at.until)
+            question = replace(question, since=at.since, until=at.until)
             above, below = (at.seq, None) if order == "asc" else (0, at.seq)
 
         def page(view: View) -> Page:
@@ -166,7 +148,7 @@ class Index:
             following = None
             if len(lines) > limit:
                 following = write_cursor(Cursor(lines[limit - 1].seq, question.since, question.until), key)
-            return Page([line.raw for line in lines[:limit]], following, view.position.seq, self._reader.durable_seq())
+            return Page([line.raw for line in lines[:limit]], following, view.indexed_seq, self._reader.durable_seq())
 
         return self._answer(page, patience)
 
@@ -191,6 +173,8 @@ class Index:
         An event counts once for each distinct element of a list. Values in metadata are given as text. Raises
         QueryError.
         """
+        from .aggregate import facets
+
         patience = self._patience(patience)
         question = ask(q, since, until)
         return self._answer(lambda view: facets(view, question, fields, limit), patience)
@@ -209,6 +193,8 @@ class Index:
 
         A step is given by its start (UTC); empty ones between others are included. Raises QueryError.
         """
+        from .aggregate import histogram
+
         patience = self._patience(patience)
         question = ask(q, since, until)
         width = read_step(step)
@@ -216,6 +202,8 @@ class Index:
 
     def stats(self, q: str = "", *, since: Time = None, until: Time = None, patience: Patience | None = None) -> Stats:
         """The figures of the matching events. Raises QueryError."""
+        from .stats import stats
+
         patience = self._patience(patience)
         question = ask(q, since, until)
         return self._answer(lambda view: stats(view, question), patience)
@@ -234,32 +222,16 @@ class Index:
         """
         return self._writer().catch_up(progress)
 
-    def rebuild(self, progress: Progress | None = None) -> int:
-        """The index is built anew from the files. As `catch_up`."""
-        return self._writer().rebuild(progress)
+    def rebuild(self, progress: Progress | None = None, *, workers: int | None = None) -> int:
+        """The index is built anew from the files, by so many processes (None: one for each core). As `catch_up`.
+
+        What was there is thrown away first. Interrupted, it goes on where it was, when it is called again.
+        """
+        return self._writer().rebuild(progress, workers=workers)
 
     def status(self) -> IndexStatus:
         """How the index stands to the files now."""
-        position, state = NOWHERE, "absent"
-        if self._path.exists():
-            try:
-                with self._view(self._scan, Patience()) as view:
-                    position = view.position
-                    if view.connection is not None:
-                        state = "ok"
-                    elif self._trouble:
-                        state = f"unusable: {self._trouble}"
-            except _DAMAGE as error:
-                self._doubt(str(error))
-                state = f"unusable: {error}"
-        segments = self._reader.segments()
-        names = [segment.name for segment in segments]
-        covered = names.index(position.segment) if position.segment in names else -1
-        behind = sum(segment.size for segment in segments[max(covered, 0) :])
-        behind -= position.next_offset if covered >= 0 else 0
-        if state == "ok" and behind:
-            state = "behind"
-        return IndexStatus(position.seq, self._reader.durable_seq(), self._reader.last_seq, behind, state)
+        return index_status(self._reader, self._trust)
 
     def close(self) -> None:
         """Nothing is open any more."""
@@ -277,6 +249,8 @@ class Index:
 
     def _writer(self) -> Builder:
         if self._builder is None:
+            from .build import Builder
+
             self._builder = Builder(self.directory)
         return self._builder
 
@@ -284,72 +258,68 @@ class Index:
         return Patience(self._query_seconds) if given is None else given
 
     def _answer(self, question: Callable[[View], Answer], patience: Patience) -> Answer:
+        """The answer; how far a scan for it has come is told."""
+        if self._progress is None:
+            return self._answered(question, patience)
+        scanning = Scanning(self._progress)
+
+        def followed(view: View) -> Answer:
+            scanning.follow(view)
+            return question(view)
+
+        try:
+            return self._answered(followed, patience)
+        finally:
+            scanning.end()
+
+    def _answered(self, question: Callable[[View], Answer], patience: Patience) -> Answer:
+        """The answer, without the shards that cannot be read; without any, if nobody knows which one that is."""
         patience.check()
-        if not self._scan:
+        doubted: frozenset[str] = frozenset()
+        while not self._scan:
+            touched = None
             try:
-                with self._view(False, patience) as view:
-                    return question(view)
-            except _DAMAGE as error:
-                self._doubt(str(error))
-        with self._view(True, patience) as view:
+                with self._view(False, patience, doubted) as view:
+                    try:
+                        return question(view)
+                    finally:
+                        touched = view.touched
+            except FileNotFoundError as error:
+                if touched is None:
+                    break  # there is no index, or it was made anew while it was being opened
+                found: Exception = error
+            except DAMAGE as error:
+                found = error
+            if touched is None or touched in doubted:
+                self._doubt(str(found))
+                break
+            self._trust.doubt(touched, found)
+            doubted |= {touched}
+        with self._view(True, patience, doubted) as view:
             return question(view)
 
     def _doubt(self, why: str) -> None:
         if why != self._trouble:
-            log.warning("%s: the index cannot be used, the files are scanned: %s", self._path, why)
+            log.warning("%s: the index cannot be used, the files are scanned: %s", self.directory, why)
         self._trouble = why
 
     @contextmanager
-    def _view(self, scan: bool, patience: Patience) -> Iterator[View]:
-        handle = None if scan else self._borrow()
-        if handle is None:
-            with self._reader.fetcher() as fetch:
-                yield View(self._reader, fetch, None, NOWHERE, patience)
-            return
+    def _view(self, scan: bool, patience: Patience, doubted: frozenset[str]) -> Iterator[View]:
+        with self._turn:
+            handle = self._idle.pop() if self._idle else None
+        handle = handle or Handle(self._reader, self._trust)
         good = False
         try:
-            with patience.within(handle.connection):
-                handle.connection.execute("BEGIN")
-                position = self._checked(handle)
-                if position is None:
-                    yield View(self._reader, handle.fetch, None, NOWHERE, patience)
-                    return
-                yield View(self._reader, handle.fetch, handle.connection, position, patience)
-            if not handle.current():
-                raise IndexUnavailable("somebody began to write it meanwhile")
+            if scan:
+                yield handle.scanning(patience)
+            else:
+                with handle.view(patience, doubted, self._kept) as view:
+                    yield view
+                self._trouble = ""
             good = True
-            self._trouble = ""
         finally:
             if good:
-                handle.connection.execute("ROLLBACK")
                 with self._turn:
                     self._idle.append(handle)
             else:
                 handle.close()
-
-    def _checked(self, handle: _Handle) -> Position | None:
-        """The position, if the files still hold its line: an index that tells of lost lines is not believed."""
-        position = read_position(handle.connection)
-        if stands(self._reader, handle.connection, position):
-            return position
-        self._doubt("the files no longer hold what it tells of")
-        return None
-
-    def _borrow(self) -> _Handle | None:
-        """A handle on the index file that is there now, None if there is none that can be used."""
-        try:
-            there = self._path.stat()
-            while True:
-                with self._turn:
-                    handle = self._idle.pop() if self._idle else None
-                if handle is None:
-                    return _Handle(self._reader, self._path)
-                if handle.inode == (there.st_dev, there.st_ino) and handle.current():
-                    return handle
-                handle.close()
-        except FileNotFoundError:
-            self._trouble = ""
-            return None
-        except (sqlite3.Error, OSError) as error:
-            self._doubt(str(error))
-            return None

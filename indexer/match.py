@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from stonelog.filestore import loads
-
 from .fields import (
     SEVERITY,
     address_of,
+    fits,
     json_text,
     kind_of,
     leaves_at,
@@ -22,12 +21,13 @@ from .fields import (
     number_of,
     searched_texts,
 )
+from .foreign import event_of
 from .query import parse
 from .span import instant, stamp_text
 from .tree import And, Cidr, Equals, Everything, Exists, Node, Not, Or, Range, Value, Wildcard, Words
 from .words import canonical, fold, joined_form, needles
 
-__all__ = ["EventFilter", "between", "compile_filter", "in_period", "like", "line_filter"]
+__all__ = ["EventFilter", "between", "compile_filter", "in_period", "leaf_test", "like", "line_filter"]
 
 EventFilter: TypeAlias = Callable[[dict[str, Any]], bool]
 _Test: TypeAlias = Callable[["_Subject"], bool]
@@ -79,7 +79,7 @@ def line_filter(
 ) -> Callable[[bytes], bool]:
     """A function that tells whether the raw line of an event is what the query asks for.
 
-    A span back from now is counted from this call. A line that is not a JSON object is no event and is not found.
+    A span back from now is counted from this call. A line that is no event is not found.
     Raises QueryError.
     """
     test = compile_filter(parse(q))
@@ -89,11 +89,8 @@ def line_filter(
     )
 
     def matches(line: bytes) -> bool:
-        try:
-            event = loads(line)
-        except ValueError:
-            return False
-        return period(event) and test(event)
+        event = event_of(line)
+        return event is not None and period(event) and test(event)
 
     return matches
 
@@ -116,10 +113,11 @@ def _compile(node: Node) -> _Test:
         case Exists(field):
             return _exists(field)
         case _:
-            return _field(node.field, _leaf_test(node))
+            return _field(node.field, leaf_test(node))
 
 
-def _leaf_test(node: Equals | Wildcard | Range | Cidr) -> _LeafTest:
+def leaf_test(node: Equals | Wildcard | Range | Cidr) -> _LeafTest:
+    """A function that tells whether one value of the node's field (of a list an element, of metadata a leaf) fits."""
     match node:
         case Equals(field, value):
             return _equals(field, value)
@@ -140,11 +138,11 @@ def _field(field: str, test: _LeafTest) -> _Test:
         path = field.removeprefix("metadata.")
         return lambda subject: any(map(test, leaves_at(subject.event.get("metadata"), path)))
     if kind == "list":
-        return lambda subject: any(map(test, subject.event.get(field) or ()))
+        return lambda subject: any(map(test, subject.event[field] if fits(kind, subject.event.get(field)) else ()))
 
     def test_one(subject: _Subject) -> bool:
         value = subject.event.get(field)
-        return value is not None and test(value)
+        return value is not None and fits(kind, value) and test(value)
 
     return test_one
 

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 from .errors import QueryStopped
@@ -79,7 +79,8 @@ class Patience:
             self.check()
             raise
         finally:
-            connection.set_progress_handler(None, 0)
+            with suppress(sqlite3.ProgrammingError):  # it was closed
+                connection.set_progress_handler(None, 0)
 
     def _verdicts(self, raised: list[BaseException]) -> Generator[bool, None, None]:
         """Whether SQLite shall stop, each time that it asks.

@@ -1,134 +1,255 @@
-"""The index file: its tables, how it is opened to write and to read. Only pointers and terms, never an event's JSON."""
+"""The file of a shard: its tables, how it is made and recognised, and what it tells of itself.
+
+Every stored piece of bytes has a CRC-32 beside it, since SQLite keeps none of its pages: a flipped bit is noticed when
+the piece is read, and the shard is not believed any more.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Self
 from zlib import crc32
 
-from .terms import TERMS_VERSION
+import orjson
 
-__all__ = ["SCHEMA_VERSION", "TOKENIZER", "connect_reader", "connect_writer", "identity", "index_file", "remove_index"]
+from .inversion import MAX_ROWS
+from .keys import KEYS_VERSION, Key
 
-SCHEMA_VERSION: Final = crc32(f"1/{TERMS_VERSION}".encode()) >> 1 | 1
-"""In the file's user_version (31 bits, not 0): a file with other tables or terms is thrown away and built anew."""
+__all__ = [
+    "MAX_BLOCK",
+    "NOWHERE",
+    "PAGE",
+    "SCHEMA_VERSION",
+    "BlockInfo",
+    "Position",
+    "ShardReader",
+    "alone",
+    "check",
+    "connect_reader",
+    "create",
+    "expect_version",
+    "keys_check",
+    "read_blocks",
+    "read_position",
+]
 
-TOKENIZER: Final = "ascii tokenchars '!#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
-"""Terms are made in terms.py; FTS5 only has to part them at spaces."""
+MAX_BLOCK: Final = MAX_ROWS
+"""The `seq`s of a block, at most."""
+SCHEMA_VERSION: Final = crc32(f"2/{KEYS_VERSION}".encode()) >> 1 | 1
+"""In the file's user_version (31 bits, not 0): a shard with other tables or keys is made anew."""
 
-_SUFFIXES: Final = ("", "-wal", "-shm")
+PAGE: Final = 8_192
+"""Bytes of a page: in smaller ones the pieces of keys, of one or two thousand bytes, would leave a fifth unused."""
+_TABLES: Final[dict[str, dict[str, type]]] = {
+    "position": {"id": int, "segment": str, "offset": int, "length": int, "seq": int, "hash": str},
+    "segments": {"id": int, "name": str, "check": int},
+    "fields": {"id": int, "name": str, "kind": str, "check": int},
+    "blocks": {
+        **dict.fromkeys(("number", "first_seq", "last_seq", "events", "first_time", "last_time"), int),
+        "facts": bytes,
+        "figures": bytes,
+        "check": int,
+        "figures_check": int,
+    },
+    "places": {
+        **dict.fromkeys(("id", "block", "row", "events", "segment", "offset", "first_time", "last_time"), int),
+        "ends": bytes,
+        "times": bytes,
+        "check": int,
+        "ends_check": int,
+        "times_check": int,
+    },
+    "rollups": {
+        **dict.fromkeys(("id", "block", "width", "start", "events"), int),
+        "figures": bytes,
+        "check": int,
+    },
+}
+_TERMS: Final = """
+CREATE TABLE terms (
+    id INTEGER PRIMARY KEY, block INTEGER, field INTEGER, first, keys BLOB, counts, rows BLOB,
+    keys_check INTEGER, rows_check INTEGER)
+"""
+"""`first` and `counts` have no type: what is stored is what was given."""
+_UNIQUE: Final = {
+    "places": ("block", "row"),
+    "terms": ("block", "field", "first"),
+    "rollups": ("block", "width", "start"),
+}
 
 
-def index_file(directory: Path) -> Path:
-    """Where the index of the store in `directory` lies."""
-    return directory / "index" / "events.sqlite"
+class Position(NamedTuple):
+    """The last line that a shard covers: where it stands, its `seq` and its hash."""
+
+    segment: str
+    offset: int
+    length: int
+    seq: int
+    hash: str
+
+    @property
+    def next_offset(self) -> int:
+        """Where the line after it starts."""
+        return self.offset + self.length + 1
 
 
-def identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
-    """Which files are at the places of the index and of its -wal and -shm now: device and inode, None for no file."""
-    found: list[tuple[int, int] | None] = []
-    for suffix in _SUFFIXES:
-        try:
-            there = path.with_name(path.name + suffix).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            found.append(None)
-        else:
-            found.append((there.st_dev, there.st_ino))
-    return tuple(found)
+NOWHERE: Final = Position("", 0, 0, 0, "")
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """A connection that writes; the file is made, 0600, with its tables, if it is not there.
+class BlockInfo(NamedTuple):
+    """What a block covers: `seq`s, and times in microseconds since the epoch."""
 
-    Raises sqlite3.Error for a file that is no index or of another version: the caller removes it.
+    number: int
+    first_seq: int
+    last_seq: int
+    events: int
+    first_time: int
+    last_time: int
+
+
+def check(*parts: bytes | str | float | None) -> int:
+    """The CRC-32 that stands beside the parts: of bytes, and of all else as text."""
+    found = 0
+    for part in parts:
+        found = crc32(part if isinstance(part, bytes) else str(part).encode(), found)
+    return found
+
+
+def keys_check(first: Key, keys: bytes | None, counts: bytes | int | None) -> int:
+    """The CRC-32 that stands beside the keys of a piece (postings.py); `first` is among them if there are several."""
+    if keys is None:
+        return check(first, counts)
+    return crc32(keys) if counts is None else crc32(keys, crc32(counts))  # type: ignore[arg-type]
+
+
+def expect_version(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError if the file is no shard of this version."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"a shard of version {version}, expected {SCHEMA_VERSION}")
+
+
+def read_position(connection: sqlite3.Connection) -> Position:
+    """The last line that the shard covers, NOWHERE in an empty one. Raises sqlite3.Error."""
+    row = connection.execute('SELECT segment, "offset", length, seq, hash FROM position WHERE id = 1').fetchone()
+    if row is None:
+        return NOWHERE
+    if tuple(map(type, row)) != (str, int, int, int, str):
+        raise sqlite3.DatabaseError("the position is not readable")
+    return Position(*row)
+
+
+def alone(path: Path) -> bool:
+    """Whether a shard that others may write is to be taken for one that nobody does: closed, in a read-only directory.
+
+    SQLite could not make the files that it reads it with. Who can write there may begin to at any time.
     """
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    if not path.exists():
-        remove_index(path)  # a -wal or -shm left behind would be taken for the new file's
-    # SQLite would make the file with the umask's mode; its -wal and -shm take over the mode of the file.
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    return not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+
+
+def connect_reader(path: Path, *, still: bool) -> sqlite3.Connection:
+    """A connection that cannot write; with `still` nobody writes the file meanwhile.
+
+    Raises sqlite3.Error for what is no shard of this version.
+    """
+    mode = "mode=ro&immutable=1" if still else "mode=ro"
+    connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False)
     try:
-        _use_wal(connection)
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -65536")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            _create(connection)
-        else:
-            _expect(version)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        expect_version(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """An index is in WAL mode from its first moment on; then this needs no lock, whoever reads."""
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
-        raise sqlite3.DatabaseError("it was cut short while others read it") from error
+_FEW_PIECES: Final = 256
 
 
-def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """A connection that cannot write, and whether it takes the file for one that nobody writes meanwhile.
+class ShardReader:
+    """What a shard file tells of itself. Raises sqlite3.Error for what is no shard of this version."""
 
-    That is so in a read-only directory where the index was closed; who can write there may begin to at any time.
-    Raises FileNotFoundError if there is none (yet), sqlite3.Error if it cannot be used.
-    """
-    alone = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-    mode = "mode=ro&immutable=1" if alone else "mode=ro"
-    connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cache_size = -16384")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        _expect(version)
-    except BaseException:
-        connection.close()
-        raise
-    return connection, alone
+    def __init__(self, path: Path) -> None:
+        self._connection = connect_reader(path, still=alone(path))
+
+    @property
+    def position(self) -> Position:
+        """The last line that it covers."""
+        return read_position(self._connection)
+
+    @property
+    def segments(self) -> list[str]:
+        """The names of the segments that its lines stand in."""
+        return [name for (name,) in self._connection.execute("SELECT name FROM segments ORDER BY name")]
+
+    @property
+    def blocks(self) -> list[BlockInfo]:
+        """Its blocks, oldest first."""
+        return read_blocks(self._connection)
+
+    @property
+    def loose(self) -> bool:
+        """Whether there are events of which it does not hold everything."""
+        return any(orjson.loads(facts)["loose"] for (facts,) in self._connection.execute("SELECT facts FROM blocks"))
+
+    def open_columns(self) -> list[tuple[str, str]]:
+        """Fields and kinds with many keys, most of which come again and again: `keys` leaves them out."""
+        return [(name, kind) for name, kind, _ in self._columns(few=False)]
+
+    def keys(self) -> Iterator[tuple[str, str, list[Key]]]:
+        """Keys with their field and kind, some at a time."""
+        for name, kind, number in self._columns(few=True):
+            for first, keys in self._connection.execute("SELECT first, keys FROM terms WHERE field = ?", (number,)):
+                yield name, kind, [first] if keys is None else orjson.loads(keys)
+
+    def _columns(self, *, few: bool) -> list[tuple[str, str, int]]:
+        """Field, kind and number of the columns whose keys are few, are numbers or mostly have one row; or of others.
+
+        A word may also be a value that is held once (Inversion.plain), so that words are never few.
+        """
+        rows = self._connection.execute(
+            "SELECT name, kind, fields.id, (count(*) <= ? OR sum(keys IS NOT NULL AND counts IS NULL) * 2 > count(*)"
+            " OR kind IN ('int', 'float')) AND NOT (kind = 'word' AND name = '')"
+            " FROM terms JOIN fields ON fields.id = field GROUP BY field",
+            (_FEW_PIECES,),
+        )
+        return [(name, kind, number) for name, kind, number, is_few in rows if bool(is_few) == few]
+
+    def close(self) -> None:
+        """The file is closed."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
-def remove_index(path: Path) -> None:
-    """The index file is gone; readers that have it open go on with what they see until they look again."""
-    for suffix in _SUFFIXES:
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).unlink()
+def read_blocks(connection: sqlite3.Connection) -> list[BlockInfo]:
+    """The blocks of a shard, oldest first. Raises sqlite3.Error."""
+    rows = connection.execute(
+        "SELECT number, first_seq, last_seq, events, first_time, last_time FROM blocks ORDER BY number"
+    )
+    return [BlockInfo(*row) for row in rows]
 
 
-def _expect(version: int) -> None:
-    if version == 0:
-        raise FileNotFoundError("the index is being made")
-    if version != SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"index of version {version}, expected {SCHEMA_VERSION}")
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    from sqlite_utils import Database  # slow to import, and needed once in the life of an index
+def create(connection: sqlite3.Connection) -> None:
+    """The tables are there, in an empty file. Raises sqlite3.Error."""
+    from sqlite_utils import Database  # slow to import, and needed once in the life of a shard
 
     database = Database(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        database.table("segments").create({"id": int, "name": str}, pk="id")
-        database.table("events").create(
-            {"seq": int, "time": int, "segment": int, "offset": int, "length": int}, pk="seq"
-        )
-        database.table("position").create(
-            {"id": int, "segment": str, "offset": int, "length": int, "seq": int, "hash": str}, pk="id"
-        )
-        connection.execute(
-            f'CREATE VIRTUAL TABLE terms USING fts5(t, content="", detail=none, columnsize=0, tokenize="{TOKENIZER}")'
-        )
-        connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(terms, row)")
+        for name, columns in _TABLES.items():
+            database.table(name).create(columns, pk=next(iter(columns)))
+        connection.execute(_TERMS)
+        for name, unique in _UNIQUE.items():
+            database.table(name).create_index(unique, unique=True)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

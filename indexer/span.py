@@ -10,7 +10,7 @@ from stonelog.filestore import format_time, parse_time
 
 from .errors import QueryError
 
-__all__ = ["DAY", "date_start", "instant", "moment", "stamp_text", "step"]
+__all__ = ["DAY", "HOUR", "MINUTE", "date_start", "instant", "microseconds", "moment", "stamp_text", "step"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -18,20 +18,27 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SPAN = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
-DAY: Final = 86_400_000_000
-"""Microseconds of a day."""
+MINUTE: Final = 60_000_000
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+"""Microseconds of each."""
 _FIRST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
-def moment(microseconds: int) -> datetime:
+def moment(since_epoch: int) -> datetime:
     """The aware UTC datetime of a number of microseconds since the epoch; the nearest there is, if out of range."""
-    return _EPOCH + _MICROSECOND * min(max(microseconds, _FIRST), _LAST)
+    return _EPOCH + _MICROSECOND * min(max(since_epoch, _FIRST), _LAST)
 
 
-def stamp_text(microseconds: int) -> str:
+def microseconds(time: str) -> int:
+    """The microseconds since the epoch of a line's `time`. Raises ValueError or TypeError for what is none."""
+    return (datetime.fromisoformat(time) - _EPOCH) // _MICROSECOND
+
+
+def stamp_text(since_epoch: int) -> str:
     """The time as a line writes it. All have one length and zone, so that they sort as the instants do."""
-    return format_time(moment(microseconds))
+    return format_time(moment(since_epoch))
 
 
 def date_start(text: str) -> int | None:

@@ -1,85 +1,149 @@
-"""One moment of a store as a query sees it: what the index covers, and the lines after it (the tail)."""
+"""One moment of a store as a query sees it: the blocks of its shards, and the lines that no shard covers (the gaps)."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
-from stonelog.filestore import MAX_LINE, Fetcher, Line, Reader, loads, stamp
+from pyroaring import BitMap
 
-from .build import Position
+from stonelog.filestore import Line, Reader, loads
+
+from .block import Block
+from .bounds import bounds
 from .errors import IndexUnavailable
+from .foreign import event_of
+from .kept import Kept
 from .match import EventFilter, compile_filter, in_period
+from .opened import Shard
 from .patience import Patience
-from .plan import Plan, plan
 from .query import parse
+from .required import required
 from .span import instant
+from .summary import Summary, may_match
+from .texts import Bounds
+from .tree import Everything, Node
 
-__all__ = ["Found", "Order", "Question", "View", "ask"]
+__all__ = ["DAMAGE", "Found", "Order", "Part", "Question", "View", "ask"]
 
 Order = Literal["desc", "asc"]
 
-_POINTERS: Final = "events.seq, segments.name, events.offset, events.length"
-_LONGEST_STEP: Final = 2**62
-"""Microseconds: longer than all time there is, and still a number to SQLite."""
+DAMAGE: Final = (IndexUnavailable, sqlite3.Error, OSError, ValueError, TypeError, LookupError, OverflowError)
+"""What comes of reading a shard that was damaged: anything may stand in it."""
 
 
-class Found(NamedTuple):
-    """A line that answers a question, and its fields."""
+class Found:
+    """A line that answers a question; its fields are read when they are asked for."""
 
-    seq: int
-    raw: bytes
-    fields: dict[str, Any]
+    __slots__ = ("_fields", "raw", "seq")
+
+    def __init__(self, seq: int, raw: bytes, fields: dict[str, Any] | None = None) -> None:
+        self.seq = seq
+        self.raw = raw
+        self._fields = fields
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the line."""
+        if self._fields is None:
+            self._fields = loads(self.raw)
+        return self._fields
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query with its bounds in time, ready for both evaluators: `plan` for the index, `matches` for a line's fields.
+    """A query with its bounds in time, ready for both evaluators: `tree` for blocks, `matches` for a line's fields.
 
-    `since` and `until` are microseconds since the epoch: the first is within, the second without.
+    `since` and `until` are microseconds since the epoch: the first is within, the second without. `needs` are texts of
+    which the bytes of an answer hold at least one; none if nothing is known.
     """
 
     text: str
-    plan: Plan
+    tree: Node
     matches: EventFilter
+    needs: tuple[bytes, ...]
     since: int | None
     until: int | None
 
     @property
+    def plain(self) -> bool:
+        """Whether nothing but the time says which events are meant."""
+        return isinstance(self.tree, Everything)
+
+    @property
     def everything(self) -> bool:
         """Whether every event is meant."""
-        return self.plan.kind == "all" and self.plan.exact and self.since is None and self.until is None
+        return self.plain and self.since is None and self.until is None
 
 
 def ask(q: str, since: str | datetime | None, until: str | datetime | None) -> Question:
     """The question that the texts mean. Raises QueryError."""
-    node = parse(q)
+    tree, matches, needs = _read(q) if "time" in q else _known(q)
     now = datetime.now(UTC)
     return Question(
         q,
-        plan(node),
-        compile_filter(node),
+        tree,
+        matches,
+        needs,
         None if since is None else instant(since, now),
         None if until is None else instant(until, now),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """A consistent view: `connection` (None: there is no index to use) reads one transaction, which `position` ends.
+def _read(q: str) -> tuple[Node, EventFilter, tuple[bytes, ...]]:
+    tree = parse(q)
+    return tree, compile_filter(tree), required(tree)
 
-    Whatever reads lines raises QueryStopped when `patience` ends; inside SQLite that is up to who made the view.
+
+_known = lru_cache(maxsize=256)(_read)
+"""Not for a query with a time in it: that may be a span back from now."""
+
+
+class Part(NamedTuple):
+    """A piece of the store, by `seq`: what a shard covers, or (`key` None) a gap up to the `seq` before `below`.
+
+    A gap begins after `after`, at the place `start` if that is known. `below` None: it goes to the end.
+    """
+
+    key: str | None
+    after: int
+    below: int | None
+    start: tuple[str, int] | None = None
+    first_time: int | None = None
+    last_time: int | None = None
+    summary: Summary | None = None
+
+
+@dataclass(slots=True)
+class View:
+    """A consistent view: `parts` cover all `seq`s, oldest first; `opened` gives the shard of a key, in a transaction.
+
+    Whatever reads lines raises QueryStopped when `patience` ends; inside SQLite that is up to who made the view. What
+    does not fit the files or cannot be read raises one of DAMAGE; `touched` is then the shard that was being read.
     """
 
     reader: Reader
-    fetch: Fetcher
-    connection: sqlite3.Connection | None
-    position: Position
+    parts: Sequence[Part]
+    opened: Callable[[str], Shard]
+    dead: frozenset[str]
+    """The segments that shards tell of and that are not there any more."""
     patience: Patience
+    cache: Kept
+    end: tuple[str, int] = ("", 0)
+    """How far the store went when the question was asked, as Reader.end tells: nobody needs to look behind it."""
+    touched: str | None = None
+    scanned_lines: Callable[[Iterable[Line]], Iterable[Line]] = iter
+    """All lines that are scanned pass through this."""
+
+    @property
+    def indexed_seq(self) -> int:
+        """Every event up to this one stands in a shard."""
+        return next((part.after for part in self.parts if part.key is None), 0)
 
     def found(
         self,
@@ -90,105 +154,128 @@ class View:
         below: int | None = None,
         limit: int | None = None,
     ) -> Iterator[Found]:
-        """The answers with a `seq` between `above` and `below`, both outside, by `seq`; about `limit` are wanted.
-
-        Raises IndexUnavailable, sqlite3.Error, OSError, ValueError or TypeError when the index does not fit the files.
-        """
-        if order == "asc":
-            yield from self._indexed(question, order, above, below)
-            yield from self._tail(question, above, below)
-            return
-        if below is None or below > self.position.seq + 1:
-            # From the newest back, but the files are read forward: only the last ones that are wanted are kept.
-            yield from reversed(deque(self._tail(question, above, below), maxlen=limit))
-        yield from self._indexed(question, order, above, below)
+        """The answers with a `seq` between `above` and `below`, both outside, by `seq`; about `limit` are wanted."""
+        for part in self.parts if order == "asc" else reversed(self.parts):
+            if (below is not None and part.after + 1 >= below) or (part.below is not None and part.below <= above + 1):
+                continue
+            if part.key is not None:
+                yield from self._from_shard(part.key, part, question, order, above, below)
+            elif order == "asc":
+                yield from self._scan(part, question, above, below)
+            else:
+                # From the newest back, but the files are read forward: only the last ones that are wanted are kept.
+                yield from reversed(deque(self._scan(part, question, above, below), maxlen=limit))
 
     def count(self, question: Question) -> int:
         """How many events answer; exact."""
-        tail = sum(1 for _ in self._tail(question, 0, None))
-        if self.connection is None:
-            return tail
-        if not question.plan.exact:
-            return tail + sum(1 for _ in self._indexed(question, "asc", 0, None))
-        values: list[str | int]
-        if question.plan.kind == "match" and question.since is None and question.until is None:
-            sql, values = "SELECT count(*) FROM terms WHERE terms MATCH ?", [question.plan.expression]
-        else:
-            sql, values = self._select("count(*)", question, 0, None)
-        return tail + int(self.connection.execute(sql, values).fetchone()[0])
+        number = sum(1 for _ in self.scanned(question))
+        for block in self.blocks(question):
+            number += block.events if question.plain and _covers(question, block) else len(self.rows(question, block))
+        return number
 
-    def by_step(self, question: Question, step: int, origin: int) -> dict[int, int] | None:
-        """How many indexed events fall into each step from `origin` on; None if only the lines can tell."""
-        if self.connection is None or not question.plan.exact:
-            return None
-        sql, values = self._select("(events.time - ?) / ?, count(*)", question, 0, None)
-        width = min(step, _LONGEST_STEP)
-        return dict(self.connection.execute(f"{sql} GROUP BY 1", [origin, width, *values]))
+    def scanned(self, question: Question) -> Iterator[Found]:
+        """The answers among the lines that no shard covers."""
+        for part in self.parts:
+            if part.key is None:
+                yield from self._scan(part, question, 0, None)
 
-    def tail(self, question: Question) -> Iterator[Found]:
-        """The answers among the lines that the index does not cover."""
-        return self._tail(question, 0, None)
+    def blocks(self, question: Question) -> Iterator[Block]:
+        """The blocks that may hold answers, oldest first."""
+        for part in self.parts:
+            if part.key is not None and _may_answer(part, question):
+                yield from self._blocks(part.key, question)
 
-    def _tail(self, question: Question, above: int, below: int | None) -> Iterator[Found]:
-        matches, in_time = question.matches, in_period(question.since, question.until)
-        for line in self.patience.over(self._lines(above)):
+    def shards(self, question: Question) -> Iterator[tuple[Shard, list[Block]]]:
+        """The shards that may hold answers, oldest first, with those of their blocks that may."""
+        for part in self.parts:
+            if part.key is not None and _may_answer(part, question):
+                blocks = self._blocks(part.key, question)
+                if blocks:
+                    yield blocks[0].shard, blocks
+
+    def rows(self, question: Question, block: Block) -> BitMap:
+        """The rows of a block that answer, exactly: what its keys leave open is looked up in the lines."""
+        self.patience.check()
+        sure, maybe = self._bounds(question, block)
+        unsure = maybe - sure
+        if not unsure:
+            return sure
+        return sure | BitMap(
+            [row for row in self.patience.over(iter(unsure)) if question.matches(loads(block.line(row)))]
+        )
+
+    def _blocks(self, key: str, question: Question) -> list[Block]:
+        self.touched = key
+        return [block for block in self.opened(key).blocks(self.dead) if block.events and _overlaps(question, block)]
+
+    def _bounds(self, question: Question, block: Block) -> Bounds:
+        found = bounds(question.tree, block, self.patience)
+        if question.since is None and question.until is None:
+            return found
+        within = block.period(question.since, question.until)
+        return Bounds(found.sure & within, found.maybe & within)
+
+    def _from_shard(
+        self, key: str, part: Part, question: Question, order: Order, above: int, below: int | None
+    ) -> Iterator[Found]:
+        if not _may_answer(part, question):
+            return
+        blocks = self._blocks(key, question)
+        for block in blocks if order == "asc" else reversed(blocks):
+            if block.last_seq > above and (below is None or block.first_seq < below):
+                yield from self._from_block(block, question, order, above, below)
+
+    def _from_block(
+        self, block: Block, question: Question, order: Order, above: int, below: int | None
+    ) -> Iterator[Found]:
+        sure, maybe = self._bounds(question, block)
+        first = max(above + 1 - block.first_seq, 0)
+        end = block.last_seq - block.first_seq + 1 if below is None else below - block.first_seq
+        rows = iter(maybe) if order == "asc" else reversed(maybe)
+        for row in self.patience.over(rows):
+            if not first <= row < end:
+                continue
+            found = Found(block.first_seq + row, block.line(row))
+            if row in sure or question.matches(found.fields):
+                yield found
+
+    def _scan(self, part: Part, question: Question, above: int, below: int | None) -> Iterator[Found]:
+        in_time = in_period(question.since, question.until)
+        matches, needs = question.matches, question.needs
+        below = part.below if below is None else min(below, part.below or below)
+        if (
+            part.below is None
+            and part.start is not None
+            and part.start[0] == self.end[0]
+            and part.start[1] >= self.end[1]
+        ):
+            return
+        start = part.start if part.after >= above else None
+        for line in self.patience.over(self.scanned_lines(self.reader.lines(max(part.after, above), start=start))):
             if below is not None and line.seq >= below:
                 return
-            fields = loads(line.raw)
-            if in_time(fields) and matches(fields):
+            if needs and not any(text in line.raw for text in needs):
+                continue
+            fields = event_of(line.raw)
+            if fields is not None and in_time(fields) and matches(fields):
                 yield Found(line.seq, line.raw, fields)
 
-    def _lines(self, above: int) -> Iterator[Line]:
-        if self.position.seq > above:
-            start = (self.position.segment, self.position.next_offset)
-            return self.reader.lines(self.position.seq, start=start)
-        return self.reader.lines(above)
 
-    def _indexed(self, question: Question, order: Order, above: int, below: int | None) -> Iterator[Found]:
-        if self.connection is None or question.plan.kind == "none":
-            return
-        sql, values = self._select(_POINTERS, question, above, below)
-        key = "terms.rowid" if question.plan.kind == "match" else "events.seq"
-        matches = None if question.plan.exact else question.matches
-        rows = self.connection.execute(f"{sql} ORDER BY {key} {order}", values)
-        for seq, segment, offset, length in self.patience.over(rows):
-            if not 0 < length <= MAX_LINE:
-                raise IndexUnavailable(f"{segment}: {length} bytes at {offset} are no line, as the index says")
-            raw = self.fetch(segment, offset, length)
-            mark = stamp(raw)
-            if mark is None or mark.seq != seq:
-                raise IndexUnavailable(f"{segment}: the line at {offset} is not event {seq}, as the index says")
-            fields = loads(raw)
-            if matches is None or matches(fields):
-                yield Found(seq, raw, fields)
+def _may_answer(part: Part, question: Question) -> bool:
+    if question.since is not None and part.last_time is not None and part.last_time < question.since:
+        return False
+    if question.until is not None and part.first_time is not None and part.first_time >= question.until:
+        return False
+    return part.summary is None or may_match(question.tree, part.summary)
 
-    def _select(self, columns: str, question: Question, above: int, below: int | None) -> tuple[str, list[str | int]]:
-        """SELECT of the candidates. `columns` is one of this module's own texts; all values are bound."""
-        chosen = question.plan
-        values: list[str | int] = []
-        where: list[str] = []
-        tables = "events"
-        key = "events.seq"
-        if chosen.kind == "match":
-            # CROSS JOIN fixes the order: the terms name the events, not the other way round.
-            tables = "terms CROSS JOIN events ON events.seq = terms.rowid"
-            key = "terms.rowid"
-            where.append("terms MATCH ?")
-            values.append(chosen.expression)
-        elif chosen.kind == "except":
-            where.append("events.seq NOT IN (SELECT rowid FROM terms WHERE terms MATCH ?)")
-            values.append(chosen.expression)
-        elif chosen.kind == "none":
-            where.append("0")
-        if columns is _POINTERS:
-            tables += " CROSS JOIN segments ON segments.id = events.segment"
-        for condition, value in (
-            (f"{key} > ?", above or None),
-            (f"{key} < ?", below),
-            ("events.time >= ?", question.since),
-            ("events.time < ?", question.until),
-        ):
-            if value is not None:
-                where.append(condition)
-                values.append(value)
-        return f"SELECT {columns} FROM {tables}{' WHERE ' if where else ''}{' AND '.join(where)}", values  # noqa: S608
+
+def _overlaps(question: Question, block: Block) -> bool:
+    return (question.since is None or block.last_time >= question.since) and (
+        question.until is None or block.first_time < question.until
+    )
+
+
+def _covers(question: Question, block: Block) -> bool:
+    return (question.since is None or block.first_time >= question.since) and (
+        question.until is None or block.last_time < question.until
+    )

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Sequence
 from typing import Final
 
-__all__ = ["canonical", "fold", "joined_form", "lookup", "needles", "words_in", "words_of"]
+__all__ = ["canonical", "fold", "joined_form", "lookup", "needles", "split_words", "words_in", "words_of"]
 
 _RUN = "\x01"
 """Stands on both sides of every character of a run, until neighbours are joined."""
@@ -255,6 +256,14 @@ def words_of(texts: list[str]) -> set[str]:
     if joined.isascii():
         return set(_folded(joined, _ASCII).split())
     return words_in("".join(map(canonical, texts)))
+
+
+def split_words(texts: Sequence[str]) -> list[Collection[str]]:
+    """For each text what `words_of` gives for it alone, some perhaps twice; many plain texts are read in one go."""
+    joined = _BARRIER.join(texts)
+    if joined.isascii() and joined.count(_BARRIER) == len(texts) - 1:
+        return [text.split() for text in _folded(joined, _ASCII_JOINED).split(_BARRIER)]
+    return [words_of([text]) for text in texts]
 
 
 def lookup(needle: str) -> tuple[list[tuple[str, bool]], bool]:

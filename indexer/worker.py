@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from .build import Builder
 
@@ -13,10 +15,14 @@ __all__ = ["Worker", "WorkerStatus"]
 
 log = logging.getLogger("stonelog")
 
+_PAUSE_SECONDS: Final = 0.02
+"""Between two passes, at least, and as long as the last pass took: what comes together is indexed together, and
+whoever else runs in this process has half of the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """Whether the thread runs, the last `seq` it indexed, and what went wrong the last time, if anything."""
+    """Whether the thread runs, up to which `seq` all is indexed, and what went wrong the last time, if anything."""
 
     alive: bool
     indexed_seq: int
@@ -74,8 +80,13 @@ class Worker:
                     return
                 if watch is None and events.is_dir():
                     watch = Watch(events, self._wake.set)
+                began = time.monotonic()
                 self._pass()
+                ended = time.monotonic()
                 self._wake.wait(self._poll_seconds)
+                pause = max(_PAUSE_SECONDS, ended - began) - (time.monotonic() - ended)
+                if pause > 0:
+                    self._stop.wait(pause)
         finally:
             if watch is not None:
                 watch.stop()

@@ -21,7 +21,11 @@ BELOW = {"filestore": set(), "indexer": {"filestore"}, "api": {"filestore", "ind
 
 # Each dependency is imported where it can be replaced; a folder stands for all its modules.
 IMPORTERS = {
-    "orjson": {"filestore/codec.py", "indexer/fields.py"},  # the latter writes numbers as the lines have them
+    "orjson": {
+        "filestore/codec.py",
+        *("indexer/schema.py", "indexer/shard.py", "indexer/postings.py", "indexer/block.py"),
+    },
+    "pyroaring": {"indexer"},
     "sqlite_utils": {"indexer/schema.py"},
     "watchdog": {"indexer/watch.py"},
     "apscheduler": {"indexer/schedule.py"},

@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from stonelog.filestore import StonelogError
-from stonelog.indexer import Index
+from stonelog.filestore import Event, StonelogError
+from stonelog.indexer import Index, Stats
 
 from .days import FIRST_DAY, event_lines
 
@@ -96,16 +96,19 @@ class Ask(NamedTuple):
 def ask_index(index: Index, asked: Asked) -> dict[str, Ask]:
     """The questions, by name, as a program asks an `Index`."""
 
-    def seqs(page: Any) -> list[int]:
-        return [event.seq for event in page.events]
+    def page(q: str, limit: int = LIMIT) -> list[Event]:
+        return index.search(q, limit=limit).events
+
+    def seqs(events: list[Event]) -> list[int | None]:
+        return [event.seq for event in events]
 
     fields = f"category:{asked.category} level:{asked.level}"
     asks = (
-        Ask(lambda: index.search(fields, limit=LIMIT), seqs),
-        Ask(lambda: index.search(f"message:{asked.rare}", limit=MOST), seqs),
-        Ask(lambda: index.search(f"message:{asked.common}", limit=LIMIT), seqs),
+        Ask(lambda: page(fields), seqs),
+        Ask(lambda: page(f"message:{asked.rare}", MOST), seqs),
+        Ask(lambda: page(f"message:{asked.common}"), seqs),
         Ask(lambda: index.count(f"message:{asked.common}"), int),
-        Ask(lambda: index.search(f"metadata.req:{asked.request}", limit=LIMIT), seqs),
+        Ask(lambda: page(f"metadata.req:{asked.request}"), seqs),
         Ask(lambda: index.count(since=asked.since, until=asked.until), int),
         Ask(lambda: index.facets("", ["category"], limit=100), lambda found: dict(found["category"])),
         Ask(lambda: index.histogram(step="1h"), lambda found: {f"{at:%Y-%m-%dT%H}": n for at, n in found if n}),
@@ -115,10 +118,9 @@ def ask_index(index: Index, asked: Asked) -> dict[str, Ask]:
     return {question.name: ask for question, ask in zip(QUESTIONS, asks, strict=True)}
 
 
-def _stated(found: object) -> float:
+def _stated(found: Stats) -> float:
     """What statistics say of their response times; nothing is said of what is exact."""
-    within: Mapping[str, float] = getattr(found, "within", {})
-    return within.get("response_time_ms", 0.0)
+    return found.within.get("response_time_ms", 0.0)
 
 
 def true_answers(store: Path, asked: Asked) -> dict[str, object]:

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Final, NoReturn, cast
 
 import click
 
-from .append import append
-from .bench import bench
-from .config import config
-from .figures import count, facets, histogram, stats
-from .ingest import ingest
-from .maintain import demo, doctor, reindex, serve
 from .options import root_directory_option
 from .program import Program
-from .search import search, tail
-from .show import cat, files, show
 from .terminal import put
-from .upkeep import hold, retain, seal
-from .verify import verify
 
 __all__ = ["main", "program"]
+
+_MODULES: Final = {
+    "append": "append",
+    "ingest": "ingest",
+    "search": "search",
+    "tail": "search",
+    "count": "figures",
+    "stats": "figures",
+    "facets": "figures",
+    "histogram": "figures",
+    "show": "show",
+    "cat": "show",
+    "files": "show",
+    "seal": "upkeep",
+    "retain": "upkeep",
+    "hold": "upkeep",
+    "reindex": "maintain",
+    "serve": "maintain",
+    "verify": "verify",
+    "doctor": "maintain",
+    "config": "config",
+    "demo": "maintain",
+    "bench": "bench",
+}
+"""The commands, in the order of their list, and the module that each is in."""
+
+
+class _Commands(Mapping[str, click.Command]):
+    """The commands by name. The module of one is loaded when it is asked for, so that a search starts quickly."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        command: click.Command = getattr(import_module(f".{_MODULES[name]}", __package__), name)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
 
 
 def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -53,30 +84,7 @@ def program(context: click.Context, directory: object) -> None:
         put(context.get_help())
 
 
-for command in (
-    append,
-    ingest,
-    search,
-    tail,
-    count,
-    stats,
-    facets,
-    histogram,
-    show,
-    cat,
-    files,
-    seal,
-    retain,
-    hold,
-    reindex,
-    serve,
-    verify,
-    doctor,
-    config,
-    demo,
-    bench,
-):
-    program.add_command(command)
+program.commands = cast(MutableMapping[str, click.Command], _Commands())  # nobody adds to them
 
 
 def main() -> NoReturn:

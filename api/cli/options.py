@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from .program import NOTHING, Problem
-from .terminal import Progress, is_terminal, show_warnings
+from .terminal import Progress, is_terminal, show_warnings, visible
 
 if TYPE_CHECKING:
     from stonelog.indexer import Index
@@ -135,17 +135,32 @@ def output_option(
 
 @contextmanager
 def opened_index(directory: Path, *, scan: bool) -> Iterator[Index]:
-    """The index of the store; one that is far behind catches up first, unless another process is at it."""
-    from stonelog.indexer import Index, IndexUnavailable
+    """The index of the store; one that is far behind catches up first, unless another process is at it.
 
-    with Index.open(directory, scan=scan) as index:
-        if not scan and index.status().behind_bytes > CATCH_UP_BYTES:
-            try:
-                with Progress("indexing") as progress:
-                    index.catch_up(progress)
-            except IndexUnavailable:
-                pass  # the query scans what is not indexed, which is slower and as right
+    A person is told when the files are scanned: that it is so, and if it takes long, how far it has come.
+    """
+    from stonelog.indexer import Index
+
+    with Progress("scanning") as progress, Index.open(directory, scan=scan, progress=progress) as index:
+        why = "--scan" if scan else _behind(index)
+        if why and is_terminal(sys.stderr):
+            sys.stderr.write(f"the files are scanned: {visible(why)}\n")
         yield index
+
+
+def _behind(index: Index) -> str:
+    """Why files have to be scanned: there is no index, and a small store gets none; or it cannot be written."""
+    from stonelog.indexer import IndexUnavailable
+
+    status = index.status()
+    if status.behind_bytes <= CATCH_UP_BYTES:
+        return "there is no index" if status.state == "absent" and status.last_seq else ""
+    try:
+        with Progress("indexing") as progress:
+            index.catch_up(progress)
+    except IndexUnavailable as error:
+        return str(error)  # slower, and as right
+    return ""
 
 
 def nothing_found() -> int:

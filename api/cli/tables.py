@@ -150,11 +150,11 @@ def stats_lines(stats: Stats) -> list[str]:
     rows.append(("errors", f"{stats.errors:,}{share}"))
     rows.append(("level", _counts(stats.by_level)))
     rows.append(("category", _counts(stats.by_category)))
-    rows.extend((name, f"{getattr(stats, name):,}") for name in ("users", "sessions", "addresses"))
+    near = {name: f"  (within {share:.0%})" for name, share in stats.within.items()}
+    rows.extend((name, f"{getattr(stats, name):,}{near.get(name, '')}") for name in ("users", "sessions", "addresses"))
     if stats.response_time_ms:
-        rows.append(
-            ("response time", "  ".join(f"{name} {value:,.1f} ms" for name, value in stats.response_time_ms.items()))
-        )
+        times = "  ".join(f"{name} {value:,.1f} ms" for name, value in stats.response_time_ms.items())
+        rows.append(("response time", times + near.get("response_time_ms", "")))
     if stats.risk_score:
         rows.append(("risk score", "  ".join(f"{name} {value:,.1f}" for name, value in stats.risk_score.items())))
     columns = max(len(name) for name, _ in rows)

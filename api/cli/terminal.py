@@ -159,15 +159,29 @@ def without_warnings() -> Iterator[None]:
         log.disabled = before
 
 
+def _spoken(seconds: float) -> str:
+    """A length of time in its two largest units, rounded up: `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = -int(-seconds // 1)
+    if whole < 60:
+        return f"{whole} s"
+    large, small, names = (
+        (whole // 60, whole % 60, ("min", "s")) if whole < 3600 else (whole // 3600, whole % 3600 // 60, ("h", "min"))
+    )
+    return f"{large:,} {names[0]} {small} {names[1]}"
+
+
 class Progress:
     """A progress display on standard error, to be called with the bytes done and in all (0: unknown).
 
-    It shows itself only on a terminal, and only when the work has taken half a second and is not done.
+    It shows itself only on a terminal, and only when the work has taken half a second and is not done: what comes then
+    stands on an empty line. The rate and the time that is left count from the first call, so that what was done before
+    does not count; and again when less is done than then, for that is another piece of work.
     """
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._shown = False
+        self._began: tuple[float, int] | None = None
         self._next = time.monotonic() + _PROGRESS_AFTER if is_terminal(sys.stderr) else float("inf")
 
     def __enter__(self) -> Progress:
@@ -175,7 +189,12 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if now < self._next or (not self._shown and 0 < total <= done):
+        if self._began is None or done < self._began[1]:
+            self._began = now, done
+        if 0 < total <= done:
+            self._wipe()
+            return
+        if now < self._next:
             return
         self._next = now + _PROGRESS_EVERY
         self._shown = True
@@ -183,12 +202,21 @@ class Progress:
         if total > 0:
             share = min(1.0, done / total)
             amount = f"[{'#' * int(share * 30):<30}] {share:4.0%} of {total / 1_000_000:,.1f} MB"
+        rate = (done - self._began[1]) / max(now - self._began[0], 1e-6)
+        if rate > 0:
+            amount += f", {rate / 1_000_000:,.1f} MB/s"
+        if rate > 0 and total > done:
+            amount += f", {_spoken((total - done) / rate)} left"
         sys.stderr.write(f"\r\x1b[K{self._label} {amount}")
         sys.stderr.flush()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._wipe()
+
+    def _wipe(self) -> None:
         if self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+            self._shown = False

@@ -111,6 +111,8 @@ class Expected:
         return [(start, counts[None] if by is None else dict(counts)) for start, counts in split]
 
     def stats(self) -> dict[str, Any]:
+        """The exact figures: those of up to 20,000 events."""
+
         def distinct(*names: str) -> int:
             given = (next((event[name] for name in names if event.get(name)), None) for event in self.events)
             return len({value for value in given if value is not None})
@@ -130,6 +132,7 @@ class Expected:
             "risk_score": {"mean": round(sum(risks) / len(risks), 3), "max": max(risks)} if risks else None,
             "first_time": times[0] if times else None,
             "last_time": times[-1] if times else None,
+            "within": {},
         }
 
 

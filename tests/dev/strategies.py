@@ -1,9 +1,8 @@
-"""Events and queries for property tests, drawn from small pools so that they often meet, and an index to ask."""
+"""Events and queries for property tests, drawn from small pools so that they often meet."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -13,10 +12,7 @@ from hypothesis import strategies as st
 
 from stonelog.filestore import ACTIONS, CATEGORIES, FIELDS, LEVELS, format_time
 from stonelog.indexer.fields import CANONICAL_CASE, json_text, kind_of, number_of
-from stonelog.indexer.plan import Plan
-from stonelog.indexer.schema import TOKENIZER
 from stonelog.indexer.span import stamp_text
-from stonelog.indexer.terms import event_terms
 from stonelog.indexer.tree import (
     And,
     Cidr,
@@ -92,7 +88,7 @@ WORDS = [
         "w" * 130,
     ),
 ]
-"""Words of many scripts, with what grep, JSON, FTS5 or the query language treat in a way of their own."""
+"""Words of many scripts, with what grep, JSON, SQL or the query language treat in a way of their own."""
 SEPARATORS = [" ", "  ", "-", "_", ", ", "/", "\n", "\t", "\0", "", "\u200d", "。", "\u3000", '"', "="]
 
 safe_text = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
@@ -365,23 +361,3 @@ def _bound(field: str, value: Any) -> str:
     if kind == "time":
         return _escaped(stamp_text(value))
     return _text(str(value) if not isinstance(value, float) else repr(value))
-
-
-class TermIndex:
-    """A real FTS5 table of the terms of some events, as the index keeps them."""
-
-    def __init__(self, events: list[dict[str, Any]]) -> None:
-        self.rows = set(range(1, len(events) + 1))
-        self.connection = sqlite3.connect(":memory:")
-        self.connection.execute(
-            f'CREATE VIRTUAL TABLE terms USING fts5(t, content="", detail=none, columnsize=0, tokenize="{TOKENIZER}")'
-        )
-        rows = [(number, " ".join(event_terms(event))) for number, event in enumerate(events, 1)]
-        self.connection.executemany("INSERT INTO terms(rowid, t) VALUES (?, ?)", rows)
-
-    def find(self, asked: Plan) -> set[int]:
-        if asked.kind in ("all", "none"):
-            return self.rows if asked.kind == "all" else set()
-        sql = "SELECT rowid FROM terms WHERE terms MATCH ?"
-        found = {row for (row,) in self.connection.execute(sql, (asked.expression,))}
-        return found if asked.kind == "match" else self.rows - found

@@ -1,5 +1,6 @@
 """Facets, histograms and statistics: small stores with known answers. tests/property compares them at random."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from stonelog.filestore import Store
 from stonelog.indexer import Index, QueryError
-from stonelog.indexer.aggregate import _percentile
+from stonelog.indexer.stats import percentile
 
 
 @pytest.fixture(params=["indexed", "partly", "scan"])
@@ -145,6 +146,7 @@ def test_statistics(index: Index) -> None:
     assert found.risk_score == {"mean": 1.5, "max": 2}
     assert found.first_time == datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
     assert found.last_time == datetime(2026, 11, 24, tzinfo=UTC)
+    assert found.within == {}
 
 
 def test_statistics_of_nothing(index: Index) -> None:
@@ -156,6 +158,6 @@ def test_statistics_of_nothing(index: Index) -> None:
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=250), st.sampled_from([50, 95, 99]))
 def test_percentiles_are_of_the_nearest_rank(values: list[int], percent: int) -> None:
     """The percentile is the smallest value that at least so many percent of all do not exceed."""
-    found = _percentile(sorted(values), percent)
+    found = percentile(Counter(values), percent)
     assert sum(value <= found for value in values) * 100 >= percent * len(values)
     assert sum(value < found for value in values) * 100 < percent * len(values)

@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from answers import wait_until
+from shards import assert_covered, catalog, path_of
 from stonelog.filestore import Store, StoreLock
 from stonelog.indexer import Index, Worker
 from stonelog.indexer import watch as watching
+from stonelog.indexer import worker as module
+from stonelog.indexer.shard import ShardWriter
 
 NEVER = 3600.0
 """A time between polls that no test waits for."""
@@ -55,7 +57,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def indexed(index: Index, seq: int) -> bool:
-    return index.search(limit=1).indexed_seq >= seq
+    return index.status().indexed_seq >= seq
 
 
 def test_it_follows_the_files(store: Store, directory: Path, worker: Worker) -> None:
@@ -109,37 +111,47 @@ def test_it_waits_for_a_store(directory: Path, worker: Worker) -> None:
         wait_until(lambda: worker.status().error == "")
 
 
-@pytest.mark.parametrize("lost", [["folder"], [""], ["-wal"], ["-shm"]])
-def test_a_deleted_index_is_built_again(store: Store, directory: Path, worker: Worker, lost: list[str]) -> None:
+@pytest.mark.parametrize("lost", ["folder", "catalog.json", ".sqlite", ".sqlite-wal", ".sqlite-shm"])
+def test_F52_a_deleted_index_is_built_again(store: Store, directory: Path, worker: Worker, lost: str) -> None:
     """F52: whatever of the index is deleted while it runs comes back, and answers were right all the time."""
     worker.start()
     with Index.open(directory) as index:
         for round_ in range(3):
             wait_until(lambda: index.status().state == "ok")
-            before = (directory / "index" / "events.sqlite").stat().st_ino, time.time_ns()
-            if lost == ["folder"]:
+            if lost == "folder":
                 shutil.rmtree(directory / "index")
             else:
-                (directory / "index" / f"events.sqlite{lost[0]}").unlink()
+                for path in (directory / "index").glob(f"*{lost}"):
+                    path.unlink()
             for _ in range(20):
                 assert index.count("number") == 10
-            wait_until(lambda before=before: remade(directory, before[1]) and index.status().state == "ok")
             store.append(category="api", action="read", message=f"round {round_}")
             assert index.count("round") == round_ + 1
+            wait_until(lambda: index.status().state == "ok" and active(directory) is not None)
+        worker.stop()
+        assert_covered(directory)
 
 
-def remade(directory: Path, after: int) -> bool:
-    wal = directory / "index" / "events.sqlite-wal"
-    return wal.exists() and wal.stat().st_ctime_ns >= after - 20_000_000
+def active(directory: Path) -> Path | None:
+    """The file of the active shard, if there is one."""
+    try:
+        path = path_of(directory, catalog(directory).shards[-1].number)
+    except (OSError, ValueError, IndexError):
+        return None
+    return path if path.exists() else None
 
 
 @pytest.mark.parametrize("damage", ["zeros", "garbage", "empty", "half"])
-def test_a_damaged_index_gives_no_wrong_answer(store: Store, directory: Path, worker: Worker, damage: str) -> None:
-    """F52: while the file is damaged under it, answers come from the lines."""
-    path = directory / "index" / "events.sqlite"
+@pytest.mark.parametrize("what", ["shard", "catalog"])
+def test_F52_a_damaged_index_gives_no_wrong_answer(
+    store: Store, directory: Path, worker: Worker, what: str, damage: str
+) -> None:
+    """F52: while a file is damaged under it, answers come from the lines."""
     worker.start()
     with Index.open(directory) as index:
         wait_until(lambda: indexed(index, 10))
+        path = active(directory) if what == "shard" else directory / "index" / "catalog.json"
+        assert path is not None
         size = path.stat().st_size
         if damage in ("zeros", "garbage"):
             with path.open("r+b") as file:
@@ -157,23 +169,37 @@ def test_an_error_does_not_end_it(
     store: Store, directory: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever a pass raises is told once and tried again."""
-    from stonelog.indexer import build
+    real, calls = ShardWriter.add, []
 
-    real, calls = build.event_terms, []
-
-    def failing(event):
-        calls.append(event)
+    def failing(self, feed, most):
+        calls.append(feed)
         raise KeyError("time")
 
-    monkeypatch.setattr(build, "event_terms", failing)
+    monkeypatch.setattr(ShardWriter, "add", failing)
     worker.start()
     wait_until(lambda: len(calls) > 3)
     assert worker.status().alive
     assert "time" in worker.status().error
     assert len([record for record in caplog.records if "not up to date" in record.message]) == 1
-    monkeypatch.setattr(build, "event_terms", real)
+    monkeypatch.setattr(ShardWriter, "add", real)
     wait_until(lambda: worker.status().indexed_seq == 10)
     assert worker.status().error == ""
+
+
+def test_what_comes_together_is_indexed_together(
+    directory: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is woken, there is a pause after each pass; a stop ends the pause."""
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", NEVER)
+    worker = Worker(directory, poll_seconds=NEVER)
+    worker.start()
+    wait_until(lambda: worker.status().indexed_seq == 10)
+    for _ in range(20):
+        store.append(category="api", action="read")
+        worker._wake.set()
+    assert worker.status().indexed_seq == 10
+    worker.stop()
+    assert not worker.status().alive
 
 
 def test_stopping_does_not_wait_for_the_next_poll(directory: Path, store: Store) -> None:
@@ -229,14 +255,14 @@ def test_two_processes_share_and_take_over(store: Store, directory: Path) -> Non
                 store.append(category="api", action="read", message="shared")
                 assert index.count("shared") == number - 10
             wait_until(lambda: indexed(index, 30))
-            made = (directory / "index" / "events.sqlite").stat().st_ino
+            made = active(directory)
             one.kill()
             one.wait()
             store.append_many([{"category": "api", "action": "read", "message": "shared"}] * 10)
             wait_until(lambda: indexed(index, 40))
             assert index.count("shared") == 30
             assert index.status().state == "ok"
-            assert (directory / "index" / "events.sqlite").stat().st_ino == made
+            assert active(directory) == made
     finally:
         for process in (one, two):
             end(process)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from answers import Expected, walk, write_lines
+from shards import lose, shard_by_shard
 from stonelog.indexer import Index
+from stonelog.indexer.planning import Sizes
 from stonelog.indexer.tree import Node
 from strategies import render, stored_fields, trees
 
@@ -25,26 +27,30 @@ FIELDS = [
     *("risk_score", "tags", "message", "path", "country", "asn", "time", "seq", "metadata.a", "metadata.a.b"),
     *("risk_reasons", "redacted", "service", "metadata.", "metadata.b"),
 ]
-events = st.lists(stored_fields(), max_size=8)
+events = st.lists(stored_fields(), max_size=12)
 bounds = st.none() | st.integers(0, 3 * 86_400).map(lambda seconds: BASE + timedelta(seconds=seconds))
 
 
 @contextmanager
-def views(lines: list[dict[str, Any]], split: int, new_day: bool) -> Iterator[list[Index]]:
-    """The lines in a store as four indexes see them: none there, half of it, all of it, and told not to look."""
+def views(lines: list[dict[str, Any]], split: int, new_day: bool, lost: int) -> Iterator[list[Index]]:
+    """The lines in a store as six indexes see them: none there, half of it, all of it, many shards, many shards of
+    which one is `lost`, and told not to look."""
     with tempfile.TemporaryDirectory() as parent:
-        whole, partly, bare = (Path(parent) / name for name in ("whole", "partly", "bare"))
+        names = ("whole", "partly", "bare", "shards", "gaps")
+        whole, partly, _, shards, gaps = directories = [Path(parent) / name for name in names]
         later = "2026-11-24" if new_day else "2026-11-23"
-        for directory in (whole, partly, bare):
+        for directory in directories:
             write_lines(directory, lines[:split])
             if directory == partly:
-                with Index.open(partly) as index:
-                    assert index.catch_up() == split
+                assert shard_by_shard(directory, Sizes()) == split
+            if directory in (shards, gaps):
+                assert shard_by_shard(directory) == split
             write_lines(directory, lines[split:], first=split + 1, day=later)
-        with Index.open(whole) as one, Index.open(partly) as two, Index.open(bare) as three:
-            assert one.catch_up() == len(lines)
-            with Index.open(whole, scan=True) as four:
-                yield [one, two, three, four]
+        assert shard_by_shard(whole, Sizes()) == shard_by_shard(shards) == len(lines)
+        lose(gaps, lost)
+        with ExitStack() as stack:
+            opened = [stack.enter_context(Index.open(directory)) for directory in directories]
+            yield [*opened, stack.enter_context(Index.open(whole, scan=True))]
 
 
 @given(lines=events, asked=st.lists(trees, min_size=1, max_size=5), data=st.data())
@@ -54,7 +60,7 @@ def test_pages_and_counts_agree(lines: list[dict[str, Any]], asked: list[Node], 
     split = data.draw(st.integers(0, len(lines)))
     limit = data.draw(st.integers(1, 9))
     since, until = data.draw(bounds), data.draw(bounds)
-    with views(lines, split, data.draw(st.booleans())) as indexes:
+    with views(lines, split, data.draw(st.booleans()), data.draw(st.integers(0, 2))) as indexes:
         for q in map(render, asked):
             expected = Expected(indexes[0].directory, q, since=since, until=until).seqs
             for index in indexes:
@@ -73,7 +79,7 @@ def test_figures_agree(lines: list[dict[str, Any]], asked: Node | None, data: st
     fields = data.draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=6, unique=True))
     by = data.draw(st.none() | st.sampled_from(FIELDS))
     step = data.draw(st.sampled_from(list(STEPS)))
-    with views(lines, split, data.draw(st.booleans())) as indexes:
+    with views(lines, split, data.draw(st.booleans()), data.draw(st.integers(0, 2))) as indexes:
         for start, end in ((None, None), (since, until)):
             expected = Expected(indexes[0].directory, q, since=start, until=end)
             width = timedelta(seconds=STEPS[step])

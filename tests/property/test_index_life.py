@@ -8,6 +8,7 @@ import random
 import shutil
 import sqlite3
 import tempfile
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from unittest import mock
@@ -18,10 +19,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from answers import Expected, walk
+from shards import TINY, shard_by_shard
 from stonelog.filestore import Reader, Store, files
 from stonelog.indexer import Index, Worker
+from stonelog.indexer.planning import Sizes
 
 QUERIES = ["", "login", "NOT level:>=warning", '"a b" OR metadata.n:>2']
+FILES = st.sampled_from(["*.sqlite", "*.keys", "catalog.json"])
+PLACES = st.integers(0, 9)
 EVENTS = st.fixed_dictionaries(
     {"category": st.sampled_from(["api", "authentication"]), "action": st.sampled_from(["login", "read"])},
     optional={
@@ -41,7 +46,7 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.parent = Path(tempfile.mkdtemp())
         self.directory = self.parent / "store"
-        self.file = self.directory / "index" / "events.sqlite"
+        self.index = self.directory / "index"
         # Nothing here loses power, so that nothing need wait for the disk.
         self.nothing_synced = mock.patch.multiple(files, sync_data=id, fsync=id, fsync_directory=id)
         self.nothing_synced.start()
@@ -83,6 +88,10 @@ class Life(RuleBasedStateMachine):
     def catch_up(self, first: bool) -> None:
         assert (self.one if first else self.two).catch_up() == Reader(self.directory).last_seq
 
+    @rule(sizes=st.sampled_from([TINY, Sizes(block=4, shard=16)]))
+    def catch_up_in_small_shards(self, sizes: Sizes) -> None:
+        assert shard_by_shard(self.directory, sizes) == Reader(self.directory).last_seq
+
     @rule(first=st.booleans())
     def rebuild(self, first: bool) -> None:
         assert (self.one if first else self.two).rebuild() == Reader(self.directory).last_seq
@@ -107,34 +116,41 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def delete_folder(self) -> None:
-        shutil.rmtree(self.file.parent, ignore_errors=True)
+        shutil.rmtree(self.index, ignore_errors=True)
 
-    @rule(suffix=st.sampled_from(["", "-wal", "-shm"]))
-    def delete_one_file(self, suffix: str) -> None:
-        self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+    def one_of(self, pattern: str, place: int) -> Path:
+        """One of the files of the index, or a path that is none."""
+        found = sorted(self.index.glob(pattern)) if self.index.exists() else []
+        return found[place % len(found)] if found else self.index / "none"
 
-    @rule(keep=st.sampled_from([0.0, 0.3, 0.9]))
-    def truncate(self, keep: float) -> None:
-        if self.file.exists():
-            os.truncate(self.file, int(self.file.stat().st_size * keep))
+    @rule(pattern=st.sampled_from(["*.sqlite", "*-wal", "*-shm", "*.keys", "catalog.json"]), place=PLACES)
+    def delete_one_file(self, pattern: str, place: int) -> None:
+        self.one_of(pattern, place).unlink(missing_ok=True)
 
-    @rule(seed=st.integers(0, 9), zeros=st.booleans())
-    def overwrite(self, seed: int, zeros: bool) -> None:
-        if self.file.exists():
-            size = self.file.stat().st_size
-            with self.file.open("r+b") as file:
+    @rule(pattern=FILES, place=PLACES, keep=st.sampled_from([0.0, 0.3, 0.9]))
+    def truncate(self, pattern: str, place: int, keep: float) -> None:
+        path = self.one_of(pattern, place)
+        if path.exists():
+            path.chmod(0o600)
+            os.truncate(path, int(path.stat().st_size * keep))
+
+    @rule(pattern=FILES, place=PLACES, seed=st.integers(0, 9), zeros=st.booleans())
+    def overwrite(self, pattern: str, place: int, seed: int, zeros: bool) -> None:
+        path = self.one_of(pattern, place)
+        if path.exists():
+            path.chmod(0o600)
+            size = path.stat().st_size
+            with path.open("r+b") as file:
                 file.write(bytes(size) if zeros else random.Random(seed).randbytes(size))
 
-    @rule()
+    @rule(place=PLACES)
     @precondition(lambda self: self.worker is None)
-    def foreign_version(self) -> None:
-        if self.file.exists():
-            try:
-                connection = sqlite3.connect(self.file)
+    def foreign_version(self, place: int) -> None:
+        path = self.one_of("*.sqlite", place)
+        if path.exists():
+            path.chmod(0o600)
+            with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:  # it may be damaged
                 connection.execute("PRAGMA user_version = 7")
-                connection.close()
-            except sqlite3.Error:
-                pass  # it was damaged before
 
     @rule(lines=st.integers(1, 5))
     def cut_files(self, lines: int) -> None:
@@ -155,8 +171,8 @@ class Life(RuleBasedStateMachine):
                 store.append_many([{"category": "api", "action": "login", "username": "ada"}] * 5)
             with Index.open(other) as index:
                 index.catch_up()
-        shutil.rmtree(self.file.parent, ignore_errors=True)
-        shutil.copytree(other / "index", self.file.parent)
+        shutil.rmtree(self.index, ignore_errors=True)
+        shutil.copytree(other / "index", self.index)
 
     @rule()
     @precondition(lambda self: len(list((self.directory / "events").iterdir())) > 1)

@@ -10,13 +10,17 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
+from fakeblock import FakeBlock
+from stonelog.indexer.block import Block
+from stonelog.indexer.bounds import bounds
 from stonelog.indexer.errors import QueryError
 from stonelog.indexer.match import compile_filter, line_filter
-from stonelog.indexer.plan import plan
 from stonelog.indexer.query import parse
 from stonelog.indexer.tree import Equals, Node, Words
-from strategies import WORDS, TermIndex, leaves_about, render, safe_text, stored_fields, text, trees
+from stored import events_of, stored_blocks
+from strategies import WORDS, leaves_about, render, safe_text, stored_fields, text, trees
 
 
 @given(trees)
@@ -26,34 +30,40 @@ def test_a_rendered_tree_is_read_back_as_itself(tree: Node) -> None:
     assert parse(render(tree)) == tree
 
 
-@given(st.lists(stored_fields(), min_size=1, max_size=6), st.lists(trees, min_size=1, max_size=6))
+def check(tree: Node, blocks: list[Block]) -> int:
+    """Of each block what is sure matches, and what matches may be meant; gives how many events match."""
+    matches, number = compile_filter(tree), 0
+    for block in blocks:
+        meant = BitMap(row for row, event in events_of(block).items() if matches(event))
+        sure, maybe = bounds(tree, block)
+        assert sure <= meant <= maybe <= block.rows, (render(tree), sure, meant, maybe)
+        number += len(meant)
+    return number
+
+
+@given(
+    st.lists(stored_fields(), min_size=1, max_size=6),
+    st.lists(trees, min_size=1, max_size=6),
+    st.sampled_from([1, 3, 32_768]),
+)
 @settings(max_examples=200, deadline=None)
-def test_the_plan_finds_all_that_the_event_says(events: list[dict[str, Any]], asked: list[Node]) -> None:
-    """What the index finds holds every event that matches, and where the plan is exact no other."""
-    index = TermIndex(events)
-    for tree in asked:
-        matches = compile_filter(tree)
-        meant = {number for number, event in enumerate(events, 1) if matches(event)}
-        found = index.find(question := plan(tree))
-        assert meant <= found, (render(tree), question)
-        assert not question.exact or meant == found, (render(tree), question)
-    index.connection.close()
+def test_the_index_finds_all_that_the_event_says(events: list[dict[str, Any]], asked: list[Node], most: int) -> None:
+    """Over the stored keys of events, whatever is sure matches, and whatever matches may be meant."""
+    with stored_blocks(events, most) as blocks:
+        for tree in asked:
+            check(tree, blocks)
 
 
 @given(stored_fields(), st.data())
 @settings(max_examples=200, deadline=None)
 def test_what_an_event_holds_is_found(event: dict[str, Any], data: st.DataObject) -> None:
     """A condition drawn from an event is read back from its text, and answered alike by the index and the event."""
-    index = TermIndex([event])
-    for _ in range(5):
-        tree = data.draw(leaves_about(event))
-        assert parse(render(tree)) == tree
-        meant = {1} if compile_filter(tree)(event) else set()
-        found = index.find(question := plan(tree))
-        assert meant <= found
-        assert not question.exact or meant == found
-        assert meant or not isinstance(tree, Equals)
-    index.connection.close()
+    with stored_blocks([event]) as blocks:
+        (stored,) = events_of(blocks[0]).values()
+        for _ in range(5):
+            tree = data.draw(leaves_about(stored))
+            assert parse(render(tree)) == tree
+            assert check(tree, blocks) or not isinstance(tree, Equals)
 
 
 @given(stored_fields(), trees)
@@ -79,18 +89,13 @@ _queries = (
 @given(_queries, st.lists(stored_fields(), min_size=1, max_size=2))
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_answered_or_refused(query: str, events: list[dict[str, Any]]) -> None:
-    """Whatever the text, it is a QueryError, or a question that SQLite and the event can both answer, and agree on."""
+    """Whatever the text, it is a QueryError, or a question that index and event can both answer, and agree on."""
     try:
         tree = parse(query)
     except QueryError:
         return
-    index = TermIndex(events)
-    matches = compile_filter(tree)
-    meant = {number for number, event in enumerate(events, 1) if matches(event)}
-    found = index.find(question := plan(tree))
-    assert meant <= found
-    assert not question.exact or meant == found
-    index.connection.close()
+    with stored_blocks(events) as blocks:
+        check(tree, blocks)
 
 
 _GREP = shutil.which("grep")
@@ -124,6 +129,7 @@ def test_what_grep_finds_is_found(values: list[str], data: st.DataObject) -> Non
     events: list[dict[str, Any]] = [{"message": value} for value in values]
     found = {number for number, event in enumerate(events, 1) if matches(event)}
     assert grepped <= found
-    index = TermIndex(events)
-    assert grepped <= index.find(plan(asked))
-    index.connection.close()
+    block = FakeBlock(
+        {number: {"time": "2026-11-23T00:00:00.000000Z", **event} for number, event in enumerate(events, 1)}
+    )
+    assert grepped <= set(bounds(asked, block).maybe)

@@ -283,6 +283,8 @@ def test_a_start_loads_little(process):
     [
         ("append", ["sqlite3", "fastapi"]),
         ("search", ["fastapi", "apscheduler", "pydantic", "sqlite_utils", "watchdog"]),
+        ("search", ["stonelog.api.cli.append", "stonelog.api.cli.figures", "stonelog.filestore.verification"]),
+        ("search", ["stonelog.indexer.build", "stonelog.indexer.stats", "stonelog.indexer.schedule"]),
     ],
 )
 def test_a_command_loads_what_it_needs(store, command, not_needed):

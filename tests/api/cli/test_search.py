@@ -131,7 +131,22 @@ def test_no_color_is_respected(terminal, store):
 def test_a_person_is_told_that_nothing_was_found(terminal, store):
     """On a terminal an empty answer is said in words."""
     ended = terminal("search", "nothinglikeit", "--dir", store)
-    assert (ended.code, ended.out) == (1, b"nothing found\n")
+    assert (ended.code, ended.out) == (1, b"the files are scanned: there is no index\nnothing found\n")
+
+
+@pytest.mark.parametrize(
+    "command", [["search"], ["count"], ["stats"], ["facets", "level"], ["histogram"], ["tail", "-n", "2"]]
+)
+def test_a_person_is_told_that_the_files_are_scanned(terminal, run, store, command):
+    """Once, with the reason, where there is no index or --scan says so; in a pipe, and of an index, nothing."""
+    told = b"the files are scanned: "
+    assert terminal(*command, "--dir", store).out.startswith(told + b"there is no index\n")
+    Index.open(store).catch_up()
+    assert told not in terminal(*command, "--dir", store).out
+    out = terminal(*command, "--scan", "--dir", store).out
+    assert out.startswith(told + b"--scan\n")
+    assert out.count(told) == 1
+    assert run(*command, "--scan", "--dir", store).stderr == ""
 
 
 @pytest.mark.parametrize("form", ["short", "jsonl", "json", "csv"])

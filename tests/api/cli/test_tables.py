@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from stonelog.api.cli import tables
-from stonelog.api.cli.tables import facet_lines, histogram_lines, table
+from stonelog.api.cli.tables import facet_lines, histogram_lines, stats_lines, table
+from stonelog.indexer import Stats
 
 START = datetime(2026, 11, 23, 14, tzinfo=UTC)
 
@@ -86,3 +87,14 @@ def test_facets_show_value_count_and_bar(encoding):
 def test_an_empty_facet_is_its_head():
     """A field that no event has is shown with no values."""
     assert facet_lines({"username": []}) == ["username  count"]
+
+
+def test_figures_that_are_near_say_so():
+    """Beside each stands how far from the exact one it may be."""
+    stats = Stats(
+        events=30_000, users=5_000, response_time_ms={"p50": 1.5}, within={"users": 0.07, "response_time_ms": 0.01}
+    )
+    lines = stats_lines(stats)
+    assert "users          5,000  (within 7%)" in lines
+    assert "sessions       0" in lines
+    assert "response time  p50 1.5 ms  (within 1%)" in lines

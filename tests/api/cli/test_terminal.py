@@ -138,6 +138,37 @@ def test_progress_shows_long_work_and_wipes_it(screen, monkeypatch):
     assert screen.text().endswith("\r\x1b[K")
 
 
+def test_progress_wipes_itself_when_all_is_done(screen, monkeypatch):
+    """What is printed then stands on an empty line; a next piece of work has its own rate."""
+    now = 100.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    with Progress("scanning") as progress:
+        progress(2_000_000, 10_000_000)
+        now += 1
+        progress(5_000_000, 10_000_000)
+        progress(10_000_000, 10_000_000)
+        assert screen.text().endswith("\r\x1b[K")
+        now += 1
+        progress(1_000_000, 10_000_000)
+        now += 1
+        progress(2_000_000, 10_000_000)
+        assert screen.text().rpartition("\r")[2].endswith("1.0 MB/s, 8 s left")
+
+
+@pytest.mark.parametrize(
+    ("total", "left"), [(4_000_000, "1 s left"), (400_000_000, "3 min 19 s left"), (20_000_000_000, "2 h 46 min left")]
+)
+def test_progress_tells_rate_and_time_left(screen, monkeypatch, total, left):
+    """Both count from the first call: what was done before it took no time."""
+    now = 100.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    with Progress("indexing") as progress:
+        progress(1_000_000, total)
+        now += 1
+        progress(3_000_000, total)
+        assert f"2.0 MB/s, {left}" in screen.text()
+
+
 def test_progress_of_unknown_length_counts(screen, monkeypatch):
     """Where the whole is not known, what is done is shown."""
     now = 100.0

@@ -1,0 +1,107 @@
+"""Which rows have a key, as bytes: 16-bit numbers, or a Roaring bitmap where there are many.
+
+Bitmaps are in the portable form of the RoaringFormatSpec (github.com/RoaringBitmap/RoaringFormatSpec).
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final, NamedTuple
+
+import orjson
+from pyroaring import BitMap
+
+from .inversion import Once, Some
+from .keys import Key
+
+__all__ = ["Piece", "bitmap", "numbers", "pieces", "presence", "rows_of"]
+
+MANY: Final = 64
+"""A key that so many rows have stands alone, with a bitmap."""
+_TOGETHER: Final = 128
+"""So many keys at most stand together, so that to find one takes little reading."""
+_BIG_ENDIAN: Final = sys.byteorder == "big"
+
+
+class Piece(NamedTuple):
+    """A row of the table `terms`: some neighbouring keys, or one that many rows have.
+
+    `keys` is a JSON array, or None if there is only `first`. `counts` are 16-bit numbers, how many rows each has, None
+    if each has one; of a single key the number itself. `rows` are 16-bit numbers, those of the first key first, or the
+    bitmap of the single key.
+    """
+
+    first: Key
+    keys: bytes | None
+    counts: bytes | int | None
+    rows: bytes
+
+
+def numbers(values: array[int]) -> bytes:
+    """The numbers, the least byte first, whatever the machine."""
+    if _BIG_ENDIAN:
+        values = values[:]
+        values.byteswap()
+    return values.tobytes()
+
+
+def rows_of(code: str, data: bytes) -> array[int]:
+    """What `numbers` was given. Raises ValueError for bytes that are none."""
+    values = array(code)
+    values.frombytes(data)
+    if _BIG_ENDIAN:
+        values.byteswap()
+    return values
+
+
+def bitmap(rows: Sequence[int] | BitMap) -> bytes:
+    """The rows, in any order, each once or several times, as a serialised bitmap."""
+    found = BitMap(array("I", rows))  # of 16-bit numbers it takes no array
+    found.run_optimize()
+    return found.serialize()
+
+
+def presence(rows: BitMap) -> Piece:
+    """The piece that says which events have a field."""
+    return Piece(0, None, len(rows), bitmap(rows))
+
+
+def pieces(some: Some, once: Once, *, repeated: bool) -> Iterator[Piece]:
+    """The pieces of a column, by key; `repeated` says that a row may stand several times among those of a key."""
+    keys = sorted(chain(some, once))
+    for at in range(0, len(keys), _TOGETHER):
+        together = keys[at : at + _TOGETHER]
+        if some.keys().isdisjoint(together):
+            rows = array("H", map(once.__getitem__, together))
+            yield Piece(together[0], orjson.dumps(together), None, numbers(rows))
+            continue
+        lists = [some.get(key) or [once[key]] for key in together]
+        if repeated:
+            lists = [rows if len(rows) == 1 else sorted(set(rows)) for rows in lists]
+        if max(map(len, lists)) < MANY:
+            yield _joined(together, lists)
+        else:
+            yield from _parted(together, lists)
+
+
+def _parted(keys: list[Key], lists: list[list[int]]) -> Iterator[Piece]:
+    """The pieces of some neighbouring keys: those that many rows have stand alone."""
+    begin = 0
+    for at, rows in enumerate(lists):
+        if len(rows) >= MANY:
+            if begin < at:
+                yield _joined(keys[begin:at], lists[begin:at])
+            many = BitMap(rows)
+            many.run_optimize()
+            yield Piece(keys[at], None, len(rows), many.serialize())
+            begin = at + 1
+    if begin < len(keys):
+        yield _joined(keys[begin:], lists[begin:])
+
+
+def _joined(keys: list[Key], lists: list[list[int]]) -> Piece:
+    counts = numbers(array("H", map(len, lists)))
+    return Piece(keys[0], orjson.dumps(keys), counts, numbers(array("H", chain.from_iterable(lists))))

@@ -1,0 +1,297 @@
+"""Writing a shard: blocks are added, made one, taken back, each together with the position that they lead to."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sqlite3
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Self
+from zlib import crc32
+
+import orjson
+
+from stonelog.filestore import Run, stamp
+
+from .draft import Draft, Feed
+from .inversion import MAX_ROWS
+from .keys import Kind
+from .postings import Piece, bitmap, numbers, pieces, presence
+from .rollup import Columns, block_figures, block_rollups
+from .schema import PAGE, BlockInfo, Position, check, create, expect_version, keys_check, read_blocks, read_position
+
+__all__ = ["ShardWriter"]
+
+
+class ShardWriter:
+    """A shard being written. Raises sqlite3.Error and OSError; what a transaction began is then undone."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, final: Path | None) -> None:
+        self.path = path
+        self._connection = connection
+        self._final = final
+        self._fields: dict[tuple[str, str], int] = {}
+        self._segments: dict[str, int] = {}
+        self._look()
+
+    @classmethod
+    def active(cls, path: Path) -> Self:
+        """The shard that takes the newest events, made if it is not there; others read it meanwhile.
+
+        Raises sqlite3.Error for a file that is no shard of this version: the caller sets it aside.
+        """
+        there = path.exists()
+        connection = _connect(path, "WAL", "NORMAL")
+        try:
+            if there and connection.execute("PRAGMA user_version").fetchone()[0] != 0:
+                expect_version(connection)
+            else:
+                create(connection)
+            return cls(connection, path, None)
+        except BaseException:
+            connection.close()
+            raise
+
+    @classmethod
+    def bulk(cls, path: Path) -> Self:
+        """A shard that nobody sees before `finish` has made it whole; until then it lies beside, at `path`.part."""
+        part = path.with_name(path.name + ".part")
+        for suffix in ("", "-journal"):
+            part.with_name(part.name + suffix).unlink(missing_ok=True)
+        connection = _connect(part, "OFF", "OFF")
+        try:
+            create(connection)
+            return cls(connection, part, path)
+        except BaseException:
+            connection.close()
+            raise
+
+    def add(self, feed: Feed, most: int = MAX_ROWS) -> BlockInfo | None:
+        """The next block of the feed is in the shard, and the position at its end; None if the feed has ended."""
+        with _without_collector():
+            draft = None
+            while draft is None:
+                block = feed.block(most)
+                first = next(block, None)
+                if first is None:
+                    return None
+                draft = _drafted(chain([first], block))  # without events, another hand's lines: on to the next
+            number = self.blocks[-1].number + 1 if self.blocks else 1
+            with self._transaction():
+                info = self._insert(number, draft)
+                self._move_to(draft)
+        self._look()
+        return info
+
+    def replace(self, numbers: Sequence[int], runs: Iterable[Run]) -> BlockInfo | None:
+        """These neighbouring blocks are one, made of these runs; None, and nothing done, if those are none."""
+        with _without_collector():
+            draft = _drafted(runs)
+            if draft is None:
+                return None
+            with self._transaction():
+                for number in numbers:
+                    self._remove(number)
+                info = self._insert(numbers[0], draft)
+        self._look()
+        return info
+
+    def drop_after(self, seq: int, end: Position) -> None:
+        """Blocks that hold a `seq` above this are gone; `end` is the last line of what is left."""
+        with self._transaction():
+            for block in self.blocks:
+                if block.last_seq > seq:
+                    self._remove(block.number)
+            self._connection.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)", end)
+        self._look()
+
+    def segments(self) -> list[str]:
+        """The names of the segments that its lines stand in."""
+        return list(self._segments)
+
+    def last_place(self, block: int) -> tuple[str, int, int]:
+        """Segment, offset and length of the last line of a block."""
+        name, offset, data = self._connection.execute(
+            'SELECT segments.name, places."offset", ends FROM places JOIN segments ON segments.id = segment'
+            " WHERE block = ? ORDER BY row DESC LIMIT 1",
+            (block,),
+        ).fetchone()
+        ends = array("I", [0])
+        ends.frombytes(data)
+        start = ends[-2] + (len(ends) > 2)
+        return name, offset + start, ends[-1] - start
+
+    def finish(self) -> None:
+        """The shard is at its place, durable and closed."""
+        self.close()
+        if self._final is not None:
+            _make_durable(self.path, self._final)
+
+    def close(self) -> None:
+        """The file is closed; a bulk shard that was not finished is removed."""
+        self._connection.close()
+
+    def _look(self) -> None:
+        self.blocks = read_blocks(self._connection)
+        self.position = read_position(self._connection)
+        self._fields = {(n, k): i for i, n, k in self._connection.execute("SELECT id, name, kind FROM fields")}
+        self._segments = {name: i for i, name in self._connection.execute("SELECT id, name FROM segments")}
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            self._look()
+            raise
+
+    def _remove(self, number: int) -> None:
+        self._connection.execute("DELETE FROM blocks WHERE number = ?", (number,))
+        for table in ("places", "terms", "rollups"):
+            self._connection.execute(f"DELETE FROM {table} WHERE block = ?", (number,))  # noqa: S608 (own names)
+
+    def _move_to(self, draft: Draft) -> None:
+        segment, offset, raw = draft.last_line
+        mark = stamp(raw)
+        hash_ = mark.hash.decode() if mark else ""
+        position = Position(segment, offset, len(raw), draft.last_seq, hash_)
+        self._connection.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)", position)
+
+    def _insert(self, number: int, draft: Draft) -> BlockInfo:
+        found = draft.inversion
+        times = found.times
+        info = BlockInfo(number, draft.first_seq, draft.last_seq, draft.events, min(times), max(times))
+        self._insert_places(number, draft)
+        columns = Columns(found.lists, _by_row(found.rows, times), found.rows)
+        figures = orjson.dumps(block_figures(columns))
+        rollups = list(block_rollups(columns))
+        self._connection.executemany(
+            "INSERT INTO rollups VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+            ((number, width, start, events, data, check(events, data)) for width, start, events, data in rollups),
+        )
+        held = [self._insert_pieces(number, name, "any", [presence(rows)]) for name, rows in found.presence()]
+        for field, kind, some, once in found.take():
+            repeated = kind == "word" and not field
+            held.append(self._insert_pieces(number, field, kind, pieces(some, once, repeated=repeated)))
+        holes = draft.last_seq - draft.first_seq + 1 > draft.events
+        facts = orjson.dumps(
+            {
+                "fields": sorted(held),
+                "plain": [self._field(*column) for column in sorted(found.plain)],
+                "widths": sorted({width for width, *_ in rollups}),
+                "rows": bitmap(found.rows).hex() if holes else "",
+                "loose": bitmap(sorted(found.loose)).hex() if found.loose else "",
+                "lines": draft.digest(),
+            }
+        )
+        self._connection.execute(
+            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*info, facts, figures, check(*info, facts), crc32(figures)),
+        )
+        return info
+
+    def _insert_pieces(self, number: int, field: str, kind: Kind, column: Iterable[Piece]) -> int:
+        """The pieces of a column are in the block; gives the number of the column."""
+        place = self._field(field, kind)
+        self._connection.executemany(
+            "INSERT INTO terms VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((number, place, *piece, keys_check(*piece[:3]), crc32(piece.rows)) for piece in column),
+        )
+        return place
+
+    def _insert_places(self, number: int, draft: Draft) -> None:
+        at = 0
+        rows: list[tuple[Any, ...]] = []
+        for row, segment, offset, ends in draft.stretches:
+            times = draft.inversion.times[at : at + len(ends)]
+            at += len(ends)
+            span = number, row, len(ends), self._segment(segment), offset, min(times), max(times)
+            data = numbers(ends), numbers(times)
+            rows.append((*span, *data, check(*span[1:]), *map(crc32, data)))
+        self._connection.executemany("INSERT INTO places VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def _field(self, name: str, kind: Kind | str) -> int:
+        column = name, str(kind)
+        if column not in self._fields:
+            self._fields[column] = max(self._fields.values(), default=0) + 1
+            row = self._fields[column], *column
+            self._connection.execute("INSERT INTO fields VALUES (?, ?, ?, ?)", (*row, check(*row)))
+        return self._fields[column]
+
+    def _segment(self, name: str) -> int:
+        if name not in self._segments:
+            self._segments[name] = max(self._segments.values(), default=0) + 1
+            row = self._segments[name], name
+            self._connection.execute("INSERT INTO segments VALUES (?, ?, ?)", (*row, check(*row)))
+        return self._segments[name]
+
+
+def _drafted(runs: Iterable[Run]) -> Draft | None:
+    draft = Draft()
+    for run in runs:
+        draft.add(run)
+    return draft if draft.events else None
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's garbage collector does not run: it would walk hundreds of thousands of lists again and again, none of
+    which is in a cycle."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _by_row(rows: array[int], times: array[int]) -> array[int]:
+    """The time of each row, 0 for those that hold no event."""
+    if not rows or rows[-1] == len(rows) - 1:
+        return times
+    found = array("q", bytes(8 * (rows[-1] + 1)))
+    for row, time in zip(rows, times, strict=True):
+        found[row] = time
+    return found
+
+
+def _connect(path: Path, journal: str, synchronous: str) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    # SQLite would make the file with the umask's mode; its -wal and -shm take over the mode of the file.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE}")
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA cache_size = -8192")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_durable(part: Path, path: Path) -> None:
+    """What was written at `part` is at `path`, whole after any cut."""
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        os.fchmod(descriptor, 0o400)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    part.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
