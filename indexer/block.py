@@ -62,6 +62,8 @@ class Block:
         if check(*info, facts) != checked:
             raise IndexUnavailable(f"{shard.path}: block {info[0]} is damaged")
         self.number, self.first_seq, self.last_seq, self.events, self.first_time, self.last_time = info
+        self.indexed = self.events
+        """The events that there were when it was made."""
         self.shard = shard
         self.row = row
         """What it was made of."""
@@ -155,11 +157,13 @@ class Block:
     def counts(self, field: str, kind: str) -> Iterator[tuple[Sequence[Key], Sequence[int]]]:
         """All keys, in order and some at a time, with how many rows of the whole block have each."""
         column = self.shard.columns.get((field, kind))
+        if column is None:
+            return
         for first, keys, counts, checked in self.shard.connection.execute(
             "SELECT first, keys, counts, keys_check FROM terms WHERE block = ? AND field = ? ORDER BY first",
             (self.number, column),
         ):
-            self._require(keys_check(first, keys, counts) == checked)
+            self._require(keys_check(self.number, column, first, keys, counts) == checked)
             if keys is None:
                 yield (first,), (counts,)
             else:
@@ -202,6 +206,7 @@ class Block:
             seen = span.row, span.events, span.segment, span.offset, span.first_time, span.last_time
             self._require(check(*seen) == checked)
             found.append(span)
+        self._require(sum(span.events for span in found) == self.indexed)
         return found
 
     @cached_property
@@ -244,13 +249,16 @@ class Block:
 
     def rollups(self, width: int, since: int | None, until: int | None) -> Iterator[tuple[int, int, bytes]]:
         """Start (microseconds), events and JSON of each step of `width` that starts within."""
+        total = 0
         for start, events, figures, checked in self.shard.connection.execute(
             'SELECT start, events, figures, "check" FROM rollups'
             " WHERE block = ? AND width = ? AND start >= ? AND start < ? ORDER BY start",
             (self.number, width, -(2**62) if since is None else since, 2**62 if until is None else until),
         ):
-            self._require(check(events, figures) == checked)
+            self._require(check(width, start, events, figures) == checked)
             yield start, events, figures
+            total += events
+        self._require(total == self.indexed or since is not None or until is not None)
 
     def _ends(self, span: Span) -> bytes:
         """Where the lines of a span end."""
@@ -277,7 +285,7 @@ class Block:
             (self.number, column, key),
         ).fetchone()
         if found is not None:
-            self._require(keys_check(*found[:3]) == found[4] and crc32(found[3]) == found[5])
+            self._require(keys_check(self.number, column, *found[:3]) == found[4] and crc32(found[3]) == found[5])
         return found
 
     def _require(self, good: bool) -> None:
@@ -306,7 +314,9 @@ class Block:
         if column is None or column not in self._held:
             return
         for first, keys, counts, rows, checked, rows_checked in self._pieces(column, low, high):
-            self._require(keys_check(first, keys, counts) == checked and crc32(rows) == rows_checked)
+            self._require(
+                keys_check(self.number, column, first, keys, counts) == checked and crc32(rows) == rows_checked
+            )
             if keys is None:
                 if (low is None or first >= low) and (high is None or first <= high):
                     found = BitMap.deserialize(rows)

@@ -128,8 +128,9 @@ class Handle:
         """One more is open; of too many the one that was opened first is closed. It may be asked for again."""
         self._open.append(shard)
         self._watch(shard)
-        while len(self._open) > _OPEN_SHARDS:
-            self._close(next(each for each in self._open if each.sealed))
+        others = [each for each in self._open if each.sealed and each is not shard]
+        for each in others[: max(len(self._open) - _OPEN_SHARDS, 0)]:
+            self._close(each)
 
     def _settle(self) -> None:
         """Between two answers nothing is known of shards that are not open."""

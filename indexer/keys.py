@@ -57,12 +57,15 @@ def is_cut(key: object) -> bool:
 
 
 def address_key(text: str) -> tuple[Kind, Key]:
-    """Kind and key of an address: IPv4 as its number, IPv6 as 32 hexadecimal digits, all else as its text."""
+    """Kind and key of an address: IPv4 as its number, IPv6 as 32 hexadecimal digits, all else as its text.
+
+    As its text, too, an IPv6 address of which `shown_address` would not give the very same, in every Python.
+    """
     try:
         return "v4", int.from_bytes(inet_pton(AF_INET, text))
     except (OSError, ValueError):
         address = address_of(text)
-    if address is None or getattr(address, "scope_id", None) is not None:
+    if address is None or str(address) != text or "%" in text or getattr(address, "ipv4_mapped", None) is not None:
         return "text", cut(text)
     return key_of_address(address)
 

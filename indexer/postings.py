@@ -31,7 +31,7 @@ class Piece(NamedTuple):
 
     `keys` is a JSON array, or None if there is only `first`. `counts` are 16-bit numbers, how many rows each has, None
     if each has one; of a single key the number itself. `rows` are 16-bit numbers, those of the first key first, or the
-    bitmap of the single key.
+    bitmap of the single key. SQLite has no booleans: a single one is 0 or 1.
     """
 
     first: Key
@@ -96,7 +96,8 @@ def _parted(keys: list[Key], lists: list[list[int]]) -> Iterator[Piece]:
                 yield _joined(keys[begin:at], lists[begin:at])
             many = BitMap(rows)
             many.run_optimize()
-            yield Piece(keys[at], None, len(rows), many.serialize())
+            key = keys[at]
+            yield Piece(int(key) if isinstance(key, bool) else key, None, len(many), many.serialize())
             begin = at + 1
     if begin < len(keys):
         yield _joined(keys[begin:], lists[begin:])

@@ -118,11 +118,15 @@ def check(*parts: bytes | str | float | None) -> int:
     return found
 
 
-def keys_check(first: Key, keys: bytes | None, counts: bytes | int | None) -> int:
-    """The CRC-32 that stands beside the keys of a piece (postings.py); `first` is among them if there are several."""
+def keys_check(block: int, field: int, first: Key, keys: bytes | None, counts: bytes | int | None) -> int:
+    """The CRC-32 that stands beside the keys of a piece (postings.py); `first` is among them if there are several.
+
+    It is of the block and the field, too: a piece that an index of SQLite's leads to by mistake is noticed.
+    """
+    seed = (block << 16 ^ field) & 0xFFFFFFFF
     if keys is None:
-        return check(first, counts)
-    return crc32(keys) if counts is None else crc32(keys, crc32(counts))  # type: ignore[arg-type]
+        return crc32(f"{first}/{counts!r}".encode(), seed)
+    return crc32(keys, seed if counts is None else crc32(counts, seed))  # type: ignore[arg-type]
 
 
 def expect_version(connection: sqlite3.Connection) -> None:

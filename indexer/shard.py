@@ -175,7 +175,10 @@ class ShardWriter:
         rollups = list(block_rollups(columns))
         self._connection.executemany(
             "INSERT INTO rollups VALUES (NULL, ?, ?, ?, ?, ?, ?)",
-            ((number, width, start, events, data, check(events, data)) for width, start, events, data in rollups),
+            (
+                (number, width, start, events, data, check(width, start, events, data))
+                for width, start, events, data in rollups
+            ),
         )
         held = [self._insert_pieces(number, name, "any", [presence(rows)]) for name, rows in found.presence()]
         for field, kind, some, once in found.take():
@@ -203,7 +206,7 @@ class ShardWriter:
         place = self._field(field, kind)
         self._connection.executemany(
             "INSERT INTO terms VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((number, place, *piece, keys_check(*piece[:3]), crc32(piece.rows)) for piece in column),
+            ((number, place, *piece, keys_check(number, place, *piece[:3]), crc32(piece.rows)) for piece in column),
         )
         return place
 

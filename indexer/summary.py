@@ -118,6 +118,10 @@ class Summary:
         """Whether an event may have the field, or the words of this scope."""
         return field in self._fields
 
+    def has_texts(self, field: str) -> bool:
+        """Whether an event may have a text in the field: of addresses those that are written in ways of their own."""
+        return "text" in self._fields.get(field, ())
+
     def below(self, path: str) -> bool:
         """Whether an event may have something at this path of metadata, or below it."""
         start = f"{path}."
@@ -239,7 +243,7 @@ def _equals(summary: Summary, field: str, value: Any) -> bool:
     if isinstance(value, IPv4Address):
         return summary.may_hold(field, "v4", int(value))
     if isinstance(value, IPv6Address):
-        return value.scope_id is not None or summary.may_hold(field, "v6", f"{int(value):032x}")
+        return summary.has_texts(field) or summary.may_hold(field, "v6", f"{int(value):032x}")
     if isinstance(value, str):
         number = number_of(value) if kind == "metadata" else None
         if len(value) > _LONGEST or (kind == "metadata" and value in ("true", "false")):

@@ -58,7 +58,11 @@ def address_key(text: str) -> tuple[str, Any]:
         return "text", text
     if address.version == 4:
         return "v4", int(address)
-    return ("text", text) if address.scope_id or str(address) != text else ("v6", f"{int(address):032x}")
+    return (
+        ("text", text)
+        if address.scope_id or address.ipv4_mapped or str(address) != text
+        else ("v6", f"{int(address):032x}")
+    )
 
 
 def leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

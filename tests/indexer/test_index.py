@@ -208,6 +208,8 @@ def test_status_and_answers_without_a_table(store: Store, directory: Path, table
         "segments SET name = 7",
         "position SET seq = 'x'",
         "rollups SET start = 'x'",
+        "rollups SET start = start - 86400000000",
+        "places SET row = row + 1 WHERE row = 0",
     ],
 )
 def test_damaged_values_are_not_believed(store: Store, directory: Path, change: str, sizes: Sizes) -> None:
@@ -580,6 +582,28 @@ def test_random_damage_raises_nothing_of_sqlite(store: Store, directory: Path, s
             assert index.count("ada") == len(Expected(directory, "ada").events) == 5
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM places WHERE id = 1",
+        "DELETE FROM rollups WHERE id = 1",
+        "UPDATE terms SET field = (SELECT id FROM fields WHERE name = 'username' AND kind = 'text')"
+        " WHERE field = (SELECT id FROM fields WHERE name = 'session_id' AND kind = 'text')",
+        "UPDATE terms SET block = 99 - block WHERE field = (SELECT id FROM fields WHERE name = '' AND kind = 'word')",
+    ],
+)
+def test_F52_pieces_that_are_lost_or_elsewhere_are_found_out(store: Store, directory: Path, change: str) -> None:
+    """F52: what counts, or reads all keys of a field, notices it; so does what comes upon a piece of another's."""
+    store.append_many({"category": "api", "action": "read", "session_id": f"s{number}"} for number in range(50))
+    shard_by_shard(directory, Sizes(block=30, shard=60))
+    with Index.open(directory) as index, Index.open(directory, scan=True) as scanning:
+        rewrite(directory, change)
+        assert index.histogram("", step="1d") == scanning.histogram("", step="1d")
+        assert index.histogram("level:info", step="1h") == scanning.histogram("level:info", step="1h")
+        assert index.facets("", ["username"]) == scanning.facets("", ["username"])
+        assert walk(index, "NOT s77") == walk(scanning, "NOT s77")
+
+
 def blobs(path: Path) -> list[tuple[str, int, str]]:
     """Table, rowid and column of each piece of bytes, and of each number beside it that is not a key."""
     found = []
@@ -618,3 +642,16 @@ def test_F52_a_flipped_bit_in_what_is_stored_is_found_out(store: Store, director
             connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (bytes(flipped), rowid))
         with Index.open(directory) as index:
             assert answers(index) == right, (table, rowid, column)
+
+
+def test_what_many_events_have_is_found_and_nothing_is_taken_for_damage(store: Store, directory: Path) -> None:
+    """Keys of each kind that stand alone with a bitmap, because many events have them."""
+    fields = {"yes": True, "whole": 7, "part": 0.5, "text": "x"}
+    store.append_many([{"category": "api", "action": "many", "risk_score": 9, "metadata": fields}] * 100)
+    with Index.open(directory) as index:
+        index.catch_up()
+        for q in ("metadata.yes:true", "metadata.whole:7", "metadata.part:0.5", "metadata.text:x", "risk_score:9"):
+            assert index.count(q) == 100, q
+        assert index.count("metadata.yes:false") == 0
+        assert index.facets("action:many", ["metadata.yes"]) == {"metadata.yes": [("true", 100)]}
+        assert not list((directory / "index").glob("*.bad"))

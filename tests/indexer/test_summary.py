@@ -178,3 +178,10 @@ def test_loose_rows_may_hold_anything(tmp_path: Path) -> None:
     for q in ("nothing", "metadata.nothing:*", "metadata.order.id:1235", "metadata.nothing:>5"):
         assert may_match(parse(q), found)
     assert not may_match(parse("username:grace"), found)
+
+
+def test_addresses_may_be_written_in_ways_of_their_own(tmp_path: Path) -> None:
+    """An IPv6 address that another hand wrote otherwise has its text for a key, and equals what is asked for."""
+    found = summary(tmp_path, ("ip_address", "text", ["2001:DB8::5"]))
+    assert may_match(parse("ip_address:2001\\:db8\\:\\:5"), found)
+    assert not may_match(parse("ip_address:10.0.0.1"), found)
