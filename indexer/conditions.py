@@ -124,7 +124,9 @@ def _integers(node: Equals | Range) -> tuple[int, int]:
 def _sequence(node: Equals | Range, block: Block) -> Bounds:
     first, last = _integers(node)
     start, end = max(first, block.first_seq), min(last, block.last_seq)
-    return exact(BitMap(range(start - block.first_seq, end - block.first_seq + 1)) if start <= end else BitMap())
+    if start > end:
+        return exact(BitMap())
+    return exact(BitMap(range(start - block.first_seq, end - block.first_seq + 1)) & block.rows)  # there may be holes
 
 
 def _period(node: Equals | Range, block: Block) -> Bounds:

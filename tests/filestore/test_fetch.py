@@ -37,7 +37,7 @@ def test_many_places_give_what_each_gives(directory: Path, codec: str, data: st.
     """Lines in any order, twice, overlapping, beyond the end, in a damaged frame: the same bytes as one at a time."""
     if not directory.exists():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("stonelog.filestore.frames.FRAME", 700)
+            frames_of(patch, 700)
             lay(directory, d23=b"".join(line(seq, seq - 1, "x" * (seq * 37 % 400)) for seq in range(1, 90)))
             if codec != "plain":
                 seal(directory, 23, codec="zstd" if codec == "zstd" else "gzip")

@@ -37,7 +37,7 @@ def test_workers_make_what_one_process_makes(directory: Path) -> None:
     builder = Builder(directory, sizes=SMALL)
     before = children()
     assert builder.rebuild(workers=3) == 340
-    assert children() == before
+    assert set(children()) <= set(before)
     assert_covered(directory)
     assert sum(events for _, _, events in ranges(directory)) == 340
     assert not catalog(directory).rebuilding
@@ -168,6 +168,7 @@ def test_a_worker_that_lost_its_parent_finishes_nothing(directory: Path) -> None
 
 def test_an_error_of_a_worker_is_told(directory: Path) -> None:
     """What it could not do is IndexUnavailable here, with its reason."""
+    before = set(children())
     days(directory, 300)
     index_directory(directory).mkdir()
     for number in range(1, 20):
@@ -176,7 +177,7 @@ def test_an_error_of_a_worker_is_told(directory: Path) -> None:
     working = Crew(Reader(directory), SMALL, 2, lambda: next(numbers))
     with pytest.raises(IndexUnavailable):
         working.make([Gap(1, 64), Gap(65, 128)], lambda gap, shard: None)
-    assert children() == []
+    assert set(children()) <= before
 
 
 def test_no_lines_no_shard(directory: Path) -> None:

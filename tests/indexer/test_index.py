@@ -655,3 +655,17 @@ def test_what_many_events_have_is_found_and_nothing_is_taken_for_damage(store: S
         assert index.count("metadata.yes:false") == 0
         assert index.facets("action:many", ["metadata.yes"]) == {"metadata.yes": [("true", 100)]}
         assert not list((directory / "index").glob("*.bad"))
+
+
+def test_a_hole_among_the_lines_is_no_event(store: Store, directory: Path) -> None:
+    """A line that rotted before it was indexed is in no answer, of its `seq` neither."""
+    store.close()
+    segment = next((directory / "events").iterdir())
+    lines = segment.read_bytes().splitlines(keepends=True)
+    lines[4] = lines[4].replace(b'"category"', b'"categorx"')
+    segment.write_bytes(b"".join(lines))
+    with Index.open(directory) as index:
+        index.catch_up()
+        assert index.count() == index.count("seq:>=1") == index.count("NOT seq:5") == 9
+        assert index.count("seq:5") == 0
+        assert walk(index) == [10, 9, 8, 7, 6, 4, 3, 2, 1]
