@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Self
 
+from . import files
 from .errors import CorruptLine
 from .layout import Layout, SegmentName
 from .recent import Recent
+from .state import Remembered
 from .stored import Kept, PlainFile, SealedFile, open_stored
 
 __all__ = ["Fetcher", "Line"]
@@ -41,6 +43,20 @@ class Fetcher:
         self._layout = layout
         self._open: dict[str, PlainFile | SealedFile] = {}
         self._kept = Kept(Recent(_FRAMES), Recent(_LINES))
+        self._there: Remembered[None] = Remembered()
+
+    def refresh(self) -> None:
+        """Segments that were removed, replaced or sealed since they were opened are read no more.
+
+        Without this call a line can be had for as long as its segment is open. Raises OSError.
+        """
+        self._there.get(files.mark(self._layout.events), self._close_gone)
+
+    def _close_gone(self) -> None:
+        for name, stored in list(self._open.items()):
+            there = files.look(str(self._layout.events / stored.file))
+            if there is None or there[0] != files.identity(stored.fd):
+                self._open.pop(name).close()
 
     def __call__(self, segment: str, offset: int, length: int) -> bytes:
         """The bytes there; fewer if the file ends before or they cannot be unpacked.

@@ -28,6 +28,7 @@ __all__ = [
     "ShardInfo",
     "catalog_file",
     "fields_of",
+    "in_wal_mode",
     "mark_bad",
     "marked_bad",
     "read_catalog",
@@ -47,6 +48,7 @@ CATALOG_VERSION: Final = 2
 _OURS: Final = re.compile(r"(\d{6,18})\.(?:sqlite|sqlite-wal|sqlite-shm|sqlite-journal|keys|bad)(?:\.part)?")
 _EARLIER: Final = re.compile(r"events\.sqlite(?:-wal|-shm)?|catalog\.json\.part")
 """What an index of the first form left, and a catalog that was being written."""
+_MAGIC: Final = b"SQLite format 3\0"
 _WAL: Final = 2
 """The file format version in the header of a database in WAL mode, bytes 18 and 19 (sqlite.org/fileformat.html)."""
 
@@ -207,8 +209,7 @@ def recovered_catalog(directory: Path) -> Catalog:
 
 
 def _told_by(path: Path, number: int) -> ShardInfo:
-    with path.open("rb") as file:
-        active = _WAL in file.read(20)[18:20]
+    active = in_wal_mode(path)
     with ShardReader(path) as reader:
         blocks, end = sorted(reader.blocks, key=lambda block: block.first_seq), reader.position
         if not blocks or end.seq != blocks[-1].last_seq:
@@ -228,6 +229,13 @@ def _told_by(path: Path, number: int) -> ShardInfo:
             end=end,
             segments=tuple(reader.segments),
         )
+
+
+def in_wal_mode(path: Path) -> bool:
+    """Whether the header is that of a database with a write-ahead log, as the active shard has. Raises OSError."""
+    with path.open("rb") as file:
+        header = file.read(20)
+    return header.startswith(_MAGIC) and _WAL in header[18:20]
 
 
 def marked_bad(directory: Path) -> set[int]:

@@ -48,6 +48,7 @@ class Handle:
         Raises FileNotFoundError if there is no index, one of view.DAMAGE if what there is cannot be used.
         """
         end = self._reader.end()
+        self._fetch.refresh()
         coverage = self._trust.look(self._fetch)
         infos = {str(shard.number): shard for shard in coverage.shards}
         with ExitStack() as stack:

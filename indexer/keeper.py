@@ -16,6 +16,7 @@ from .catalog import (
     Catalog,
     ShardInfo,
     catalog_file,
+    in_wal_mode,
     marked_bad,
     read_catalog,
     recovered_catalog,
@@ -117,8 +118,9 @@ class Keeper:
         if self.active is not None and not self.active.intact:
             self.drop([self.active.shard], "a part of it was removed")
         elif shard is not None and self.active is None:
-            if self._size(shard) < 0:
-                self.drop([shard], "its file was removed")
+            # SQLite would wait, in vain, to make a database of it as long as anybody has it open to read.
+            if self._size(shard) < 0 or not in_wal_mode(shard_file(self._directory, shard.number)):
+                self.drop([shard], "its file was removed, or is none of ours")
                 return
             try:
                 self.active = Active(self._reader, shard, self._sizes)

@@ -34,6 +34,13 @@ def days(directory: Path, *counts: int, first: int = 1, day: int = 1) -> None:
         first += count
 
 
+def built(directory: Path, sizes: Sizes = SMALL) -> Builder:
+    """Whoever brought the index up to date, and still has it open."""
+    builder = Builder(directory, sizes=sizes)
+    builder.catch_up()
+    return builder
+
+
 def shard_by_shard(directory: Path, sizes: Sizes = TINY) -> int:
     """The index covers what is in the files, in many small shards; gives its last `seq`."""
     with closing(Builder(directory, sizes=sizes)) as builder:

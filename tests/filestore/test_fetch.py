@@ -79,6 +79,28 @@ def test_more_segments_than_are_kept_open(directory: Path, monkeypatch: pytest.M
             assert fetch(each.segment, each.offset, len(each.raw)) == each.raw
 
 
+def test_what_was_removed_replaced_or_sealed_is_not_read_after_a_refresh(directory: Path) -> None:
+    """Until then whoever has a segment open can go on reading it."""
+    by_ten(directory, 4)
+    reader = Reader(directory)
+    gone, other, packed, same = [line for line in reader.lines() if line.seq % 10 == 1]
+    with reader.fetcher() as fetch:
+        before = [fetch(each.segment, each.offset, len(each.raw)) for each in (gone, other, packed, same)]
+        events(directory, 20, ".jsonl").unlink()
+        copy = events(directory, 21, ".jsonl").with_suffix(".copy")
+        copy.write_bytes(events(directory, 21, ".jsonl").read_bytes().replace(other.raw, bytes(len(other.raw))))
+        copy.rename(events(directory, 21, ".jsonl"))
+        seal(directory, 22)
+        for each, raw in zip((gone, other, packed, same), before, strict=True):
+            assert fetch(each.segment, each.offset, len(each.raw)) == raw == each.raw
+        fetch.refresh()
+        with pytest.raises(FileNotFoundError):
+            fetch(gone.segment, gone.offset, len(gone.raw))
+        assert fetch(other.segment, other.offset, len(other.raw)) == bytes(len(other.raw))
+        for each in (packed, same):
+            assert fetch(each.segment, each.offset, len(each.raw)) == each.raw
+
+
 @pytest.mark.parametrize(
     "name", ["../2026-11-20.jsonl", "2026-11-20.jsonl.gz", "/etc/passwd", "2026-11-20", "", "2026-02-30.jsonl", "x\0"]
 )
