@@ -51,7 +51,7 @@ class Span(NamedTuple):
 
 
 class Block:
-    """The events of up to 65,536 `seq`s in a row; the row of one is its `seq` less `first_seq`.
+    """The events of up to 32,768 `seq`s in a row; the row of one is its `seq` less `first_seq`.
 
     What is given out is not to be changed. `whole` says that `rows` are all that were indexed, so that counts hold as
     they are stored; of `loose` rows not everything is held.

@@ -1,7 +1,7 @@
 """Events turned inside out: which rows of a block have each key.
 
 Lines come in runs, and the events of a run that have the same fields are read column by column: what is done for each
-event costs several times what is done for each column, and a block has 65,536 rows.
+event costs several times what is done for each column, and a block has 32,768 rows.
 """
 
 from __future__ import annotations
@@ -221,23 +221,16 @@ class Inversion:
         if not kinds <= {int, float} and not field.startswith("metadata."):
             values, rows = self._fitting(field, values, rows)
             kinds = set(map(type, values))
-        if kinds == {str} or (kinds == {int} and min(values) >= -_LARGEST and max(values) < _LARGEST):
-            if self._holds(field):
-                self._column(field, "text" if kinds == {str} else "int").extend(values, rows)
-                if field.startswith("metadata."):
-                    self._seen(field, rows)
-            else:
-                self.loose.update(rows)
-        elif kinds == {float} and all(values):
-            if self._holds(field):
-                self._column(field, "float").extend(values, rows)
-                if field.startswith("metadata."):
-                    self._seen(field, rows)
-            else:
-                self.loose.update(rows)
-        else:
+        kind = _one_kind(kinds, values)
+        if kind is None:
             for value, row in zip(values, rows, strict=True):
                 self._take_leaf(field, value, row)
+        elif not self._holds(field):
+            self.loose.update(rows)
+        else:
+            self._column(field, kind).extend(values, rows)
+            if field.startswith("metadata."):
+                self._seen(field, rows)
 
     def _take_leaf(self, field: str, value: Any, row: int) -> None:
         leaves: dict[tuple[str, Kind, Key], None] = {}
@@ -314,6 +307,15 @@ class Inversion:
             scope, words = self._words.popitem()
             # A row comes once for each value of it that has the word.
             yield scope, "word", *_cut(words, {})
+
+
+def _one_kind(kinds: set[type], values: Sequence[Any]) -> Kind | None:
+    """The kind under which all values of a column can stand as they are, None if each must be looked at."""
+    if kinds == {str}:
+        return "text"
+    if kinds == {int} and min(values) >= -_LARGEST and max(values) < _LARGEST:
+        return "int"
+    return "float" if kinds == {float} and all(values) else None
 
 
 def _not_words(once: Once) -> Once:

@@ -65,13 +65,14 @@ def address_key(text: str) -> tuple[str, Any]:
     )
 
 
-def leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def leaves_of(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The values within a JSON value that are neither objects nor lists, each with its path."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from leaves(f"{path}.{key}", item)
+            yield from leaves_of(f"{path}.{key}", item)
     elif isinstance(value, list):
         for item in value:
-            yield from leaves(path, item)
+            yield from leaves_of(path, item)
     elif value is not None:
         yield path, value
 
@@ -130,7 +131,7 @@ class FakeBlock:
         if field in TEXTS:
             self._add_words(field, value, row)
         elif field == "metadata":
-            for path, leaf in () if forgotten else leaves("metadata", value):
+            for path, leaf in () if forgotten else leaves_of("metadata", value):
                 if self._add_leaf(path, leaf, row):
                     self._add(path, "any", 0, row)
                     self._add_words("", json_text(leaf), row)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from hypothesis import strategies as st
 
+from fakeblock import leaves_of
 from stonelog.filestore import ACTIONS, CATEGORIES, FIELDS, LEVELS, format_time
 from stonelog.indexer.fields import CANONICAL_CASE, json_text, kind_of, number_of
 from stonelog.indexer.span import stamp_text
@@ -266,7 +266,7 @@ def leaves_about(draw: st.DrawFn, event: dict[str, Any]) -> Node:
     """A condition drawn from what the event holds, so that it is often met, or missed by little."""
     field = draw(st.sampled_from([name for name in event if name != "metadata" and event[name] != []]))
     value = event[field]
-    if draw(st.booleans()) and (named := list(_named("metadata", event.get("metadata")))):
+    if draw(st.booleans()) and (named := list(leaves_of("metadata", event.get("metadata")))):
         field, value = draw(st.sampled_from(named))
     kind = kind_of(field)
     if isinstance(value, list):
@@ -292,17 +292,6 @@ def leaves_about(draw: st.DrawFn, event: dict[str, Any]) -> Node:
         return Equals(field, value)
     is_open = draw(st.booleans())
     return draw(st.sampled_from([Range(field, value, None, is_open), Range(field, None, value, False, is_open)]))
-
-
-def _named(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _named(f"{path}.{key}", item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _named(path, item)
-    elif value is not None:
-        yield path, value
 
 
 def render(node: Node) -> str:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from answers import write_lines
-from fakeblock import FakeBlock, leaves
+from fakeblock import FakeBlock, leaves_of
 from shards import EVENT, days
 from stonelog.filestore import Reader
 from stonelog.indexer.block import Block
@@ -23,7 +23,7 @@ from strategies import stored_fields
 
 def short(event: dict[str, Any]) -> bool:
     """Whether all paths of its metadata are held."""
-    return all(len(path) <= 300 for path, _ in leaves("metadata", event.get("metadata")))
+    return all(len(path) <= 300 for path, _ in leaves_of("metadata", event.get("metadata")))
 
 
 def keys_of(block: Block, field: str, kind: str) -> dict[Any, list[int]]:
