@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,7 +11,7 @@ from stonelog.filestore import Reader
 
 from .catalog import ShardInfo, shard_file, summary_file
 from .kept import Kept
-from .opened import Shard
+from .opened import Outdated, Shard
 from .patience import Patience
 from .summary import Summary, read_summary
 from .trust import Coverage, Trust, index_directory, stands
@@ -45,7 +44,8 @@ class Handle:
     def view(self, patience: Patience, doubted: frozenset[str], cache: Kept) -> Iterator[View]:
         """The view of now, without the `doubted` shards, for as long as the block lasts.
 
-        Raises FileNotFoundError if there is no index, one of view.DAMAGE if what there is cannot be used.
+        Raises FileNotFoundError if there is no index, one of view.DAMAGE if what there is cannot be used, Outdated if
+        it has become another one meanwhile: asked again, it may answer.
         """
         end = self._reader.end()
         self._fetch.refresh()
@@ -71,16 +71,21 @@ class Handle:
             stack.callback(self._settle)
             self._watch = watch
             view = View(self._reader, [], opened, self._dead(coverage), patience, cache, end)
-            view.parts = list(self._parts(coverage, view, doubted))
-            yield view
+            try:
+                view.parts = list(self._parts(coverage, view, doubted))
+                yield view
+            except DAMAGE as error:
+                if self._trust.outdated(coverage):
+                    raise Outdated(f"{self._directory}: a shard took another's place") from error
+                raise
             for shard in self._open:
                 if not shard.unwritten:
-                    raise OSError(errno.ESTALE, f"{shard.path}: somebody began to write it meanwhile")
+                    raise Outdated(f"{shard.path}: somebody began to write it meanwhile")
 
     def _parts(self, coverage: Coverage, view: View, doubted: frozenset[str]) -> Iterator[Part]:
         after, start = 0, None
         for info in coverage.shards:
-            part = None if str(info.number) in doubted else self._part(info, view, coverage.live)
+            part = None if str(info.number) in doubted else self._part(info, view, coverage)
             if part is None:
                 continue
             if part.after > after:
@@ -89,7 +94,7 @@ class Handle:
             after, start = (part.below or 1) - 1, part.start
         yield Part(None, after, None, start)
 
-    def _part(self, info: ShardInfo, view: View, live: frozenset[str]) -> Part | None:
+    def _part(self, info: ShardInfo, view: View, coverage: Coverage) -> Part | None:
         """What the shard covers; None if the files no longer hold what it tells of."""
         key = str(info.number)
         if not info.active:
@@ -99,13 +104,13 @@ class Handle:
             )
         try:
             shard = view.opened(key)
-            view.dead |= frozenset(shard.segments.values()) - live
+            view.dead |= frozenset(shard.segments.values()) - coverage.live
             end, blocks = shard.position(), shard.blocks(view.dead)
-        except FileNotFoundError:
-            return None  # made anew while it was being opened
         except DAMAGE as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 raise  # the question was stopped
+            if self._trust.outdated(coverage):
+                raise  # it was sealed, or made anew, while it was being opened
             self._trust.doubt(key, error)
             return None
         if not blocks or not stands(self._fetch, end):

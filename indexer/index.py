@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from stonelog.filestore import Reader
 
@@ -19,6 +19,7 @@ from .errors import QueryError
 from .find import find_event
 from .handle import Handle
 from .kept import Kept
+from .opened import Outdated
 from .patience import Patience
 from .scanning import Scanning
 from .span import step as read_step
@@ -38,6 +39,9 @@ __all__ = ["Index", "IndexStatus", "Page"]
 Time = str | datetime | None
 Progress = Callable[[int, int], object]
 Answer = TypeVar("Answer")
+
+_TRIES: Final = 10
+"""So often an answer is begun anew because the index became another one meanwhile; then the files are scanned."""
 
 log = logging.getLogger("stonelog")
 
@@ -274,16 +278,23 @@ class Index:
 
     def _answered(self, question: Callable[[View], Answer], patience: Patience) -> Answer:
         """The answer, without the shards that cannot be read; without any, if nobody knows which one that is."""
-        patience.check()
         doubted: frozenset[str] = frozenset()
+        tries = 0
         while not self._scan:
             touched = None
+            patience.check()
             try:
                 with self._view(False, patience, doubted) as view:
                     try:
                         return question(view)
                     finally:
                         touched = view.touched
+            except Outdated as error:
+                tries += 1
+                if tries < _TRIES:
+                    continue
+                self._doubt(str(error))
+                break
             except FileNotFoundError as error:
                 if touched is None:
                     break  # there is no index, or it was made anew while it was being opened

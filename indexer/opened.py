@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 from collections.abc import Callable, Collection
@@ -19,7 +18,11 @@ from .errors import IndexUnavailable
 from .keys import Key
 from .schema import Position, alone, check, connect_reader, read_position
 
-__all__ = ["Shard"]
+__all__ = ["Outdated", "Shard"]
+
+
+class Outdated(Exception):
+    """The index is not what it was when an answer was begun, so that this answer must be begun again."""
 
 
 class Shard:
@@ -57,7 +60,7 @@ class Shard:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The open file. Raises sqlite3.Error for what is no shard of this version, OSError if it is another file."""
+        """The open file. Raises sqlite3.Error for what is no shard of this version, Outdated if it is another file."""
         if self._connection is None:
             lonely = not self.sealed and alone(self.path)
             self._lonely = _marks(self.path) if lonely else None
@@ -65,7 +68,7 @@ class Shard:
             self._connection.execute("PRAGMA cache_size = -4096")
             if not self.current:
                 self.close()
-                raise OSError(errno.ESTALE, f"{self.path}: it was replaced")
+                raise Outdated(f"{self.path}: it was replaced")
             self._opening(self)
         return self._connection
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 
-from stonelog.filestore import Reader
+from stonelog.filestore import Fetcher, Reader
 
-from .catalog import catalog_file, shard_file
+from .catalog import ShardInfo, catalog_file, shard_file
 from .planning import gaps, plain_bytes
 from .schema import ShardReader
 from .trust import Trust, index_directory, stands
@@ -43,14 +44,7 @@ def index_status(reader: Reader, trust: Trust) -> IndexStatus:
         state = "ok"
         try:
             with reader.fetcher() as fetch:
-                for shard in trust.look(fetch).shards:
-                    last = shard.last_seq
-                    if shard.active:
-                        with ShardReader(shard_file(directory, shard.number)) as opened:
-                            position = opened.position
-                        last = position.seq if stands(fetch, position) else 0
-                    if last >= shard.first_seq:
-                        covered.append((shard.first_seq, last))
+                covered = _covered(directory, trust, fetch)
         except (sqlite3.Error, OSError, ValueError) as error:
             state = f"unusable: {error}"
     last_seq = reader.last_seq
@@ -69,3 +63,24 @@ def index_status(reader: Reader, trust: Trust) -> IndexStatus:
         gaps=len(missing),
         behind_events=sum(gap.width for gap in missing),
     )
+
+
+def _covered(directory: Path, trust: Trust, fetch: Fetcher) -> list[tuple[int, int]]:
+    """What the shards cover; looked at again if they became others meanwhile."""
+    while True:
+        coverage = trust.look(fetch)
+        try:
+            ranges = [(shard.first_seq, _last_of(shard, directory, fetch)) for shard in coverage.shards]
+            return [(first, last) for first, last in ranges if last >= first]
+        except (sqlite3.Error, OSError, ValueError):
+            if not trust.outdated(coverage):
+                raise
+
+
+def _last_of(shard: ShardInfo, directory: Path, fetch: Fetcher) -> int:
+    """The last `seq` that the shard covers, 0 if the files no longer hold what it tells of."""
+    if not shard.active:
+        return shard.last_seq
+    with ShardReader(shard_file(directory, shard.number)) as opened:
+        position = opened.position
+    return position.seq if stands(fetch, position) else 0

@@ -30,10 +30,12 @@ class Coverage(NamedTuple):
 
     The rows of a shard that are of other segments are of events that were removed. The active shard, if there is one,
     is the last; whether its position `stands` is for whoever opens it to see. All that no shard covers is a gap.
+    `mark` tells the catalog that says so from others.
     """
 
     shards: tuple[ShardInfo, ...]
     live: frozenset[str]
+    mark: tuple[int, int, int]
 
 
 def index_directory(directory: Path) -> Path:
@@ -115,18 +117,18 @@ class Trust:
         StonelogError if the segments cannot be listed.
         """
         with self._turn:
-            catalog = self._read()
+            mark, catalog = self._read()
             names = self._names.read(catalog.names)
             live = frozenset(names)
             if strangers(names, catalog.names):
-                return Coverage((), live)
+                return Coverage((), live, mark)
             found = [catalog.active] if catalog.active and self._there(catalog.active) else []
             sure = False
             for shard in reversed(catalog.sealed):
                 if self._there(shard) and self._standing(shard, fetch, live, sure):
                     found.insert(0, shard)
                     sure = True
-            return Coverage(tuple(found), live)
+            return Coverage(tuple(found), live, mark)
 
     def doubt(self, key: str, error: Exception) -> None:
         """The shard of this number gave the error. If it is damaged, this process asks it no more, and the indexer
@@ -145,19 +147,29 @@ class Trust:
             self._doubted.add((number, there.st_dev, there.st_ino))
         mark_bad(self._directory, number)
 
-    def _read(self) -> Catalog:
+    def outdated(self, coverage: Coverage) -> bool:
+        """Whether there is another catalog by now, or none."""
+        try:
+            return self._mark() != coverage.mark
+        except OSError:
+            return True
+
+    def _mark(self) -> tuple[int, int, int]:
         there = catalog_file(self._directory).stat()
-        mark = there.st_ino, there.st_mtime_ns, there.st_size
+        return there.st_ino, there.st_mtime_ns, there.st_size
+
+    def _read(self) -> tuple[tuple[int, int, int], Catalog]:
+        mark = self._mark()
         if self._catalog is not None and self._catalog[0] == mark:
-            return self._catalog[1]
-        settled = time.time_ns() - there.st_mtime_ns > _SETTLED_NS
+            return self._catalog
+        settled = time.time_ns() - mark[1] > _SETTLED_NS
         try:
             catalog = read_catalog(self._directory)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{catalog_file(self._directory)}: not as it is written: {error!r}") from error
         # Replaced while it was read, it has other marks the next time.
         self._catalog = (mark, catalog) if settled else None
-        return catalog
+        return mark, catalog
 
     def _there(self, shard: ShardInfo) -> bool:
         """Whether its file is there, and one that may be asked."""

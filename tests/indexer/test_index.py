@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,10 @@ from answers import walk
 from shards import TINY, days, lose, path_of, shard_by_shard
 from stonelog.filestore import Store
 from stonelog.indexer import Builder, Index, IndexUnavailable, QueryError, handle, kept
+from stonelog.indexer.opened import Shard
 from stonelog.indexer.planning import Sizes
+from stonelog.indexer.trust import Coverage, Trust
+from stonelog.indexer.view import View
 
 UNUSABLE = "cannot be used"
 
@@ -296,6 +301,11 @@ def test_an_active_shard_in_a_read_only_directory_is_followed(
     builder.close()
 
 
+def rebuilt(directory: Path) -> None:
+    with closing(Builder(directory, sizes=Sizes(block=2, shard=8))) as builder:
+        builder.rebuild(workers=1)
+
+
 def test_another_index_under_the_same_numbers_is_another(directory: Path) -> None:
     """Deleted and made again in other shapes, shards have the numbers of others that an Index has open."""
     days(directory, 100)
@@ -344,3 +354,36 @@ def test_an_index_follows_a_builder(store: Store, directory: Path, sizes: Sizes)
             assert index.facets("ada", ["username"]) == {"username": [("ada", 5 + 3 * number)]}
             assert index.search().indexed_seq == (10 + 3 * number if number % 7 else 7 + 3 * number)
     builder.close()
+
+
+@pytest.mark.parametrize("moment", ["the shards are known", "a shard was opened"])
+@pytest.mark.parametrize("question", ["count", "status", "search"])
+def test_shards_that_take_the_place_of_others_meanwhile_cost_no_scan(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, moment: str, question: str
+) -> None:
+    """The active one that is sealed just then, and all of them made anew: the answer is begun again."""
+    days(directory, 13)
+    shard_by_shard(directory, Sizes(block=4, shard=16))
+    changes = [partial(shard_by_shard, directory, Sizes(block=4, shard=4)), partial(rebuilt, directory)]
+    look, begin = Trust.look, Shard.begin
+
+    def changed(result: Coverage | None) -> Coverage | None:
+        if changes:
+            changes.pop(0)()
+        return result
+
+    monkeypatch.setattr(View, "_scan", lambda *args: iter(()))
+    if moment == "the shards are known":
+        monkeypatch.setattr(Trust, "look", lambda self, fetch: changed(look(self, fetch)))
+    else:
+        monkeypatch.setattr(Shard, "begin", lambda self: changed(begin(self)))
+    with Index.open(directory) as index:
+        for _ in range(3):
+            if question == "status":
+                assert (index.status().indexed_seq, index.status().gaps) == (13, 0)
+            elif question == "count":
+                assert index.count("category:api") == 13
+            else:
+                assert len(index.search("category:api").lines) == 13
+    assert not caplog.records
+    assert len(changes) < 2 or (question, moment) == ("status", "a shard was opened")  # it opens them otherwise
