@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import sqlite3
@@ -23,8 +24,12 @@ from .trust import index_directory, stands
 
 __all__ = ["LEFT_FREE", "Active", "identity"]
 
+log = logging.getLogger("stonelog")
+
 LEFT_FREE: Final = 1024 * 1024
 """Bytes that the index leaves free for events."""
+_DAMAGE: Final = (ValueError, TypeError, LookupError, OverflowError)
+"""What comes of blocks in which anything may stand."""
 _NEARLY: Final = 0.75
 """A shard that is so full ends with the segment, so that whole days go when retention removes them."""
 
@@ -124,9 +129,14 @@ class Active:
         """Blocks that the plan says are one; what it says then, too."""
         while (chosen := plan(self._writer.blocks, self._sizes)) is not None:
             some = self._writer.blocks[chosen]
-            runs = self._reader.runs(some[0].first_seq - 1, on_corrupt=lambda error: None)  # it was told before
-            if self._writer.replace([block.number for block in some], until(runs, some[-1].last_seq)) is None:
-                return  # retention took the lines away
+            numbers = [block.number for block in some]
+            try:
+                self._writer.merge(numbers)
+            except _DAMAGE as error:
+                log.warning("%s: made anew from the lines: %s", self._path, error)
+                runs = self._reader.runs(some[0].first_seq - 1, on_corrupt=lambda error: None)  # it was told before
+                if self._writer.replace(numbers, until(runs, some[-1].last_seq)) is None:
+                    return  # retention took the lines away
 
     def seal(self, number: int) -> ShardInfo | None:
         """A sealed shard of this number, on stable storage, covers what this one does; None if there is no room.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
-from typing import Final
+from functools import partial
+from itertools import chain, groupby
+from typing import Any, Final
 
 from pyroaring import BitMap
 
@@ -18,8 +19,9 @@ from .errors import QueryError
 from .kept import stored_sum
 from .rollup import DIMENSIONS
 from .span import microseconds, moment
+from .tail import Found
 from .tally import FacetValue, covers, value_counts, value_rows, values_reader
-from .view import Found, Question, View
+from .view import Question, View
 
 __all__ = ["Bucket", "FacetValue", "facets", "histogram"]
 
@@ -48,10 +50,28 @@ def facets(view: View, question: Question, names: Sequence[str], limit: int) -> 
         left = {name: counts for name, (counts, done) in sums.items() if block.identity not in done}
         if left:
             _count_values(view, question, block, left)
-    for found in view.scanned(question):
-        for name, read in readers.items():
-            sums[name][0].update(read(found.fields))
+    for counts in view.scanned_sums(question, ("facets", *readers), partial(_counted, readers), _joined):
+        for name in readers:
+            sums[name][0].update(counts[name])
     return {name: _ranked(sums[name][0], limit) for name in names}
+
+
+def _counted(
+    readers: Mapping[str, Callable[[dict[str, Any]], Iterable[FacetValue]]], events: Iterable[Found]
+) -> dict[str, _Counts]:
+    some = [found.fields for found in events]
+    return {name: Counter(chain.from_iterable(map(read, some))) for name, read in readers.items()}
+
+
+def _joined(some: Sequence[dict[str, _Counts]]) -> dict[str, _Counts]:
+    return {name: _total([counts[name] for counts in some]) for name in some[0]}
+
+
+def _total(some: Iterable[Counter[Any]]) -> Counter[Any]:
+    total: Counter[Any] = Counter()
+    for counts in some:
+        total.update(counts)
+    return total
 
 
 def _stored_counts(view: View, question: Question, name: str) -> tuple[_Counts, frozenset[object]]:
@@ -95,8 +115,10 @@ def histogram(view: View, question: Question, step: int, by: str | None) -> list
         for block in view.patience.over(view.blocks(question)):
             if block.identity not in done:
                 _count_steps(view, question, block, step, totals)
-        for found in view.scanned(question):
-            totals[_bucket(found, step)] += 1
+        for counts in view.scanned_sums(
+            question, ("steps", step), lambda events: Counter(_bucket(found, step) for found in events), _total
+        ):
+            totals.update(counts)
         return [(_start(bucket, step), totals[bucket]) for bucket in _all_buckets(totals, step)]
     read = values_reader(by)
     split: dict[int, _Counts] = {}

@@ -118,17 +118,20 @@ class Block:
 
     def get(self, field: str, kind: str, key: Key) -> BitMap:
         """The rows that have the key."""
-        kept = self.shard.kept
         place = self.identity, field, kind, key
-        found = kept.get(place)
+        found = self.shard.kept.get(place)
         if found is None:
             found = self._find(field, kind, key)
             if kind == "word" and not field and self._plain:
                 found = self._with_plain(found, str(key))
-            if len(kept) >= _KEPT:
-                kept.pop(next(iter(kept)))
-            kept[place] = found
+            self._keep(place, found)
         return found if self.whole else found & self.rows
+
+    def _keep(self, place: tuple[object, str, str, Key], rows: BitMap) -> None:
+        kept = self.shard.kept
+        if len(kept) >= _KEPT:
+            kept.pop(next(iter(kept)))
+        kept[place] = rows
 
     def count(self, field: str, kind: str, key: Key) -> int:
         """How many rows have the key."""
@@ -178,8 +181,17 @@ class Block:
             return self.rows
         if low > self.last_time or high <= self.first_time:
             return _NO_ROWS
+        place = self.identity, "", "time", f"{low}/{high}"
+        found = self.shard.kept.get(place)
+        if found is None:
+            found = self._within(low, high)
+            self._keep(place, found)
+        return found if self.whole else found & self.rows
+
+    def _within(self, low: int, high: int) -> BitMap:
+        """The rows whose time, in microseconds, is at or after `low` and before `high`; also those that are gone."""
         found = BitMap()
-        for span in self.spans():
+        for span in self.spans(everything=True):
             if low <= span.first_time and high > span.last_time:
                 found.add_range(span.row, span.row + span.events)
             elif low <= span.last_time and high > span.first_time:

@@ -157,7 +157,6 @@ class Builder:
         work = [piece for gap in missing for piece in pieces(gap, ends, self._sizes, workers)]
         self._bulk(work[::-1], told, stop, workers)  # the newest first: they are asked for most
         if stop is None or not stop.is_set():
-            self._follow(told, stop)
             self._keeper.done()
             told.end()
 

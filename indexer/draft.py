@@ -13,11 +13,11 @@ from stonelog.filestore import Run
 from .foreign import has_time
 from .inversion import MAX_ROWS, Inversion
 
-__all__ = ["Draft", "Feed", "Stretch"]
+__all__ = ["STRETCH", "Draft", "Feed", "Stretch"]
 
 _HASH: Final = len('0123456789abcdef"}')
 """A line ends with so many bytes of its hash, and what follows it."""
-_STRETCH: Final = 1_024
+STRETCH: Final = 1_024
 """Rows whose places are stored together."""
 _MOST_BYTES: Final = 48 * 1024 * 1024
 """A block ends when its lines have so many bytes: their values are in memory while it is made."""
@@ -93,11 +93,11 @@ class Draft:
         goes_on = goes_on and run.first_seq == self.last_seq + 1
         at = 0
         while at < len(ends):
-            if not goes_on or len(self.stretches[-1].ends) >= _STRETCH:
+            if not goes_on or len(self.stretches[-1].ends) >= STRETCH:
                 offset = run.offset + (ends[at - 1] if at else 0)
                 self.stretches.append(Stretch(row + at, run.segment, offset, array("I")))
             last = self.stretches[-1]
-            taken = ends[at : at + _STRETCH - len(last.ends)]
+            taken = ends[at : at + STRETCH - len(last.ends)]
             shift = run.offset - last.offset - 1
             last.ends.extend(end + shift for end in taken)
             at += len(taken)

@@ -14,6 +14,7 @@ from .kept import Kept
 from .opened import Outdated, Shard
 from .patience import Patience
 from .summary import Summary, read_summary
+from .tail import Tail
 from .trust import Coverage, Trust, index_directory, stands
 from .view import DAMAGE, Part, View
 
@@ -26,8 +27,9 @@ _What: TypeAlias = tuple[bool, int, int, str]
 class Handle:
     """Used by one thread at a time."""
 
-    def __init__(self, reader: Reader, trust: Trust) -> None:
+    def __init__(self, reader: Reader, trust: Trust, tail: Tail) -> None:
         self._reader = reader
+        self._tail = tail
         self._trust = trust
         self._directory = index_directory(reader.directory)
         self._fetch = reader.fetcher()
@@ -71,6 +73,9 @@ class Handle:
             stack.callback(self._settle)
             self._watch = watch
             view = View(self._reader, [], opened, self._dead(coverage), patience, cache, end)
+            view.tail = lambda part: self._tail.read(
+                self._reader, self._fetch, part.after, part.start, end, coverage.live
+            )
             try:
                 view.parts = list(self._parts(coverage, view, doubted))
                 yield view

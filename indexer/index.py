@@ -24,6 +24,7 @@ from .patience import Patience
 from .scanning import Scanning
 from .span import step as read_step
 from .status import IndexStatus, index_status
+from .tail import Tail
 from .trust import Trust
 from .view import DAMAGE, Order, View, ask
 
@@ -87,6 +88,7 @@ class Index:
         self._reader = Reader(directory)
         self._trust = Trust(self._reader)
         self._kept = Kept()
+        self._tail = Tail()
         self._scan = scan
         self._query_seconds = query_seconds
         self._progress = progress
@@ -318,7 +320,7 @@ class Index:
     def _view(self, scan: bool, patience: Patience, doubted: frozenset[str]) -> Iterator[View]:
         with self._turn:
             handle = self._idle.pop() if self._idle else None
-        handle = handle or Handle(self._reader, self._trust)
+        handle = handle or Handle(self._reader, self._trust, self._tail)
         good = False
         try:
             if scan:

@@ -21,7 +21,7 @@ from .keys import LONGEST, MARK, UNINDEXED, Key, Kind, address_key, cut, key_of_
 from .span import microseconds
 from .words import split_words
 
-__all__ = ["MAX_ROWS", "Inversion", "Once", "Rows", "Some", "is_word"]
+__all__ = ["MAX_ROWS", "Inversion", "Lists", "Once", "Rows", "Some", "is_word"]
 
 MAX_ROWS: Final = 32_768
 """The rows of a block, at most: making one takes some 60 MB; a bitmap's container could hold twice as many."""
@@ -66,7 +66,7 @@ class _Minutes(dict[str, int]):
         return value
 
 
-class _Lists:
+class Lists:
     """The rows of each value of one column.
 
     Where most values differ, a list for each would cost more than all else: then values and rows wait side by side
@@ -112,7 +112,7 @@ class Inversion:
     """The keys of the events of one block, gathered run by run."""
 
     def __init__(self) -> None:
-        self._columns: dict[tuple[str, Kind], _Lists] = {}
+        self._columns: dict[tuple[str, Kind], Lists] = {}
         self._any: defaultdict[str, BitMap] = defaultdict(BitMap)
         self._words: defaultdict[str, defaultdict[Key, list[int]]] = defaultdict(lambda: defaultdict(list))
         self._minutes = _Minutes()
@@ -191,10 +191,10 @@ class Inversion:
         else:
             self._any[field].update(rows)
 
-    def _column(self, field: str, kind: Kind) -> _Lists:
+    def _column(self, field: str, kind: Kind) -> Lists:
         lists = self._columns.get((field, kind))
         if lists is None:
-            lists = self._columns[field, kind] = _Lists()
+            lists = self._columns[field, kind] = Lists()
         return lists
 
     def _take_words(self, scope: str, texts: Sequence[str], rows: Rows) -> None:

@@ -45,7 +45,7 @@ class Kept:
                 self._entries.popitem(last=False)
 
 
-_LARGE: Final = 4096
+_LARGE: Final = 256
 """Events: smaller blocks are soon made part of larger ones."""
 
 

@@ -13,6 +13,8 @@ from .schema import MAX_BLOCK, BlockInfo
 __all__ = ["Gap", "Sizes", "compacting", "gaps", "merging", "pieces", "plain_bytes"]
 
 _FACTOR: Final = 8
+_LARGEST: Final = 64
+"""Blocks of the largest class have from one such part to all of the events of a full one."""
 _NEAR: Final = 4
 """A shard may end early, by one part in so many, if it then ends where a segment does."""
 
@@ -70,23 +72,29 @@ def pieces(gap: Gap, ends: Sequence[int], sizes: Sizes, workers: int = 1) -> lis
 
 
 def merging(blocks: Sequence[BlockInfo], sizes: Sizes) -> slice | None:
-    """Which neighbouring blocks, given oldest first, shall become one, so that few small ones are left; None: none.
+    """Which of the last blocks, given oldest first, shall become one, so that few small ones are left; None: none.
 
-    Blocks of one class differ by less than eight times in their events. Eight of a class are made one, and already
-    fewer if more would not fit into a block.
+    Eight of a class, with smaller ones among them, are made one; those of the largest class when no more would fit. So
+    each event is in a new block a few times at most: to make one takes as long as the first time.
     """
-    newest = _class(blocks[-1].events) if blocks else 0
-    if newest >= _class(sizes.block):
-        return None
-    start = len(blocks)
-    while start and _class(blocks[start - 1].events) == newest:
-        start -= 1
-    for first in range(start, len(blocks) - 1):
-        stop = _fitting(blocks, first, sizes)
-        if stop < len(blocks) and stop - first > 1:
-            return slice(first, stop)
-        if stop == len(blocks):
-            return slice(first, stop) if stop - first >= _FACTOR else None
+    classes = [_class(block.events, sizes) for block in blocks]
+    first = len(blocks)
+    for class_ in range(_class(1, sizes), 0, -1):
+        while first and classes[first - 1] >= class_:
+            first -= 1
+        if class_ == 1 or classes[first:].count(class_) >= _FACTOR:
+            chosen = _together(blocks, first, sizes, whole=class_ > 1)
+            if chosen is not None:
+                return chosen
+    return None
+
+
+def _together(blocks: Sequence[BlockInfo], first: int, sizes: Sizes, *, whole: bool) -> slice | None:
+    """The first of the blocks from there on that fit into one to which no more would fit; if `whole`, all that do."""
+    for place in range(first, len(blocks) - 1):
+        stop = _fitting(blocks, place, sizes)
+        if stop - place > 1 and (whole or stop < len(blocks)):
+            return slice(place, stop)
     return None
 
 
@@ -106,8 +114,14 @@ def _fitting(blocks: Sequence[BlockInfo], first: int, sizes: Sizes) -> int:
     return stop
 
 
-def _class(events: int) -> int:
-    return (max(events, 1).bit_length() - 1) // (_FACTOR.bit_length() - 1)
+def _class(events: int, sizes: Sizes) -> int:
+    """How small a block is: 0 for a full one, 1 down to a 64th part, and then one more for each eighth."""
+    found = 0
+    least = sizes.block
+    while events < least:
+        least = least // (_FACTOR if found else _LARGEST)
+        found += 1
+    return found
 
 
 def plain_bytes(segments: Iterable[Segment], first: int, last: int) -> int:

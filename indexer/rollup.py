@@ -33,6 +33,7 @@ __all__ = [
 
 Rows: TypeAlias = Callable[[str, Kind], Iterable[tuple[Key, Sequence[int]]]]
 """Of a field and a kind of key, each key with its rows, ascending."""
+_Cut: TypeAlias = Callable[[Collection[str]], Collection[str]]
 _Column: TypeAlias = "list[Any]"
 """The value of each row; None where there is none."""
 
@@ -68,13 +69,26 @@ def status_class(status: int) -> str:
     return f"{status // 100}xx"
 
 
+def _as_they_are(texts: Collection[str]) -> Collection[str]:
+    return texts
+
+
+def cut_all(texts: Collection[str]) -> Collection[str]:
+    """The texts as keys; quick if none has to be cut."""
+    if texts and (max(map(len, texts)) > LONGEST or MARK in "".join(texts)):
+        return set(map(cut, texts))
+    return texts
+
+
 class Columns:
     """What is counted of a block, by row: read once from its keys, whatever is made of it then.
 
-    `times` are the microseconds since the epoch by row, `present` the rows that hold an event.
+    `times` are the microseconds since the epoch by row, `present` the rows that hold an event. `are_keys`: what
+    the lists give was cut already.
     """
 
-    def __init__(self, lists: Rows, times: array[int], present: Sequence[int]) -> None:
+    def __init__(self, lists: Rows, times: array[int], present: Sequence[int], *, are_keys: bool = False) -> None:
+        cut = _as_they_are if are_keys else cut_all
         size = len(times)
         self.counted: dict[str, _Column] = {name: _column(size, lists(name, "text")) for name in DIMENSIONS[:-1]}
         statuses = ((status_class(int(key)), rows) for key, rows in lists("status_code", "int"))
@@ -87,7 +101,7 @@ class Columns:
             order = sorted(present, key=times.__getitem__)
         first, last = (times[order[0]], times[order[-1]]) if order else (times[0], times[-1])
         one_day = first // DAY == last // DAY and not any(True for _ in lists("user_id", "text"))
-        self.distinct_by_day = [_all_distinct(lists)] if one_day else _distinct_by_day(lists, times, order)
+        self.distinct_by_day = [_all_distinct(lists, cut)] if one_day else _distinct_by_day(lists, times, order, cut)
         """A packed Distinct of the values of each day: the texts are hashed once for all that is made of them."""
         if order is not None:
             self._put_in_order(order)
@@ -132,17 +146,17 @@ def _buckets(lists: Rows) -> Iterator[tuple[int, Sequence[int]]]:
         yield from zip(buckets_of([float(key) for key, _ in found]), (rows for _, rows in found), strict=True)
 
 
-def _all_distinct(lists: Rows) -> dict[str, str]:
+def _all_distinct(lists: Rows, cut: _Cut) -> dict[str, str]:
     """Packed Distincts of all values there are, where no event has a user_id."""
     texts: dict[str, Iterable[tuple[Any, Sequence[int]]]] = {
         "users": _names(lists, "username"),
         "sessions": lists("session_id", "text"),
         "addresses": _addresses(lists),
     }
-    return {name: Distinct(cut_all({key for key, _ in pairs})).pack() for name, pairs in texts.items()}
+    return {name: Distinct(cut({key for key, _ in pairs})).pack() for name, pairs in texts.items()}
 
 
-def _distinct_by_day(lists: Rows, times: Sequence[int], order: list[int] | None) -> list[dict[str, str]]:
+def _distinct_by_day(lists: Rows, times: Sequence[int], order: list[int] | None, cut: _Cut) -> list[dict[str, str]]:
     """Packed Distincts of the values of each day; `order` has the rows by time, None if they stand so."""
     size = len(times)
     users = _column(size, _names(lists, "username"))
@@ -155,7 +169,7 @@ def _distinct_by_day(lists: Rows, times: Sequence[int], order: list[int] | None)
         times = [times[row] for row in order]
         columns = {name: [column[row] for row in order] for name, column in columns.items()}
     return [
-        {name: _distinct(column[begin:end]) for name, column in columns.items()}
+        {name: _distinct(column[begin:end], cut) for name, column in columns.items()}
         for begin, end in pairwise(_bounds(times, DAY))
     ]
 
@@ -194,10 +208,10 @@ def _quantiles(buckets: _Column) -> list[int]:
     return Quantiles(counts).pack()
 
 
-def _distinct(values: _Column) -> str:
+def _distinct(values: _Column, cut: _Cut) -> str:
     texts = set(values)
     texts.discard(None)
-    return Distinct(cut_all(texts)).pack()
+    return Distinct(cut(texts)).pack()
 
 
 def _merged(packed: Iterable[str]) -> str:
@@ -205,13 +219,6 @@ def _merged(packed: Iterable[str]) -> str:
     for part in packed:
         whole.merge_packed(part)
     return whole.pack()
-
-
-def cut_all(texts: Collection[str]) -> Collection[str]:
-    """The texts as keys; quick if none has to be cut."""
-    if texts and (max(map(len, texts)) > LONGEST or MARK in "".join(texts)):
-        return set(map(cut, texts))
-    return texts
 
 
 class _Step(NamedTuple):

@@ -20,6 +20,7 @@ from stonelog.filestore import Run, stamp
 from .draft import Draft, Feed
 from .inversion import MAX_ROWS
 from .keys import Kind
+from .merge import Merged
 from .postings import Piece, bitmap, numbers, pieces, presence
 from .rollup import Columns, block_figures, block_rollups
 from .schema import PAGE, BlockInfo, Position, check, create, expect_version, keys_check, read_blocks, read_position
@@ -87,16 +88,23 @@ class ShardWriter:
         self._look()
         return info
 
+    def merge(self, numbers: Sequence[int]) -> BlockInfo:
+        """These neighbouring blocks, given oldest first, are one. Raises ValueError, too, if one is damaged."""
+        with _without_collector():
+            return self._put(numbers, Merged(self._connection, numbers))
+
     def replace(self, numbers: Sequence[int], runs: Iterable[Run]) -> BlockInfo | None:
         """These neighbouring blocks are one, made of these runs; None, and nothing done, if those are none."""
         with _without_collector():
             draft = _drafted(runs)
-            if draft is None:
-                return None
-            with self._transaction():
-                for number in numbers:
-                    self._remove(number)
-                info = self._insert(numbers[0], draft)
+            return None if draft is None else self._put(numbers, draft)
+
+    def _put(self, numbers: Sequence[int], draft: Draft | Merged) -> BlockInfo:
+        """In the place of these blocks there is this one."""
+        with self._transaction():
+            for number in numbers:
+                self._remove(number)
+            info = self._insert(numbers[0], draft)
         self._look()
         return info
 
@@ -165,12 +173,13 @@ class ShardWriter:
         position = Position(segment, offset, len(raw), draft.last_seq, hash_)
         self._connection.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)", position)
 
-    def _insert(self, number: int, draft: Draft) -> BlockInfo:
+    def _insert(self, number: int, draft: Draft | Merged) -> BlockInfo:
         found = draft.inversion
         times = found.times
         info = BlockInfo(number, draft.first_seq, draft.last_seq, draft.events, min(times), max(times))
         self._insert_places(number, draft)
-        columns = Columns(found.lists, _by_row(found.rows, times), found.rows)
+        are_keys = isinstance(draft, Merged)
+        columns = Columns(found.lists, _by_row(found.rows, times), found.rows, are_keys=are_keys)
         figures = orjson.dumps(block_figures(columns))
         rollups = list(block_rollups(columns))
         self._connection.executemany(
@@ -210,7 +219,7 @@ class ShardWriter:
         )
         return place
 
-    def _insert_places(self, number: int, draft: Draft) -> None:
+    def _insert_places(self, number: int, draft: Draft | Merged) -> None:
         at = 0
         rows: list[tuple[Any, ...]] = []
         for row, segment, offset, ends in draft.stretches:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from pyroaring import BitMap
@@ -21,6 +22,7 @@ from .patience import Patience
 from .rollup import cut_all, error_count
 from .sketch import Distinct, Quantiles
 from .span import microseconds, moment
+from .tail import Found
 from .tally import covers, far_fewer, value_rows
 from .view import Question, View
 
@@ -127,6 +129,13 @@ class _Gathered(_Figures):
         """From now on figures may be near: what was gathered goes into the sketches."""
         self.exact = False
         self._flush()
+
+    def gather(self, other: _Gathered) -> None:
+        """All that the other has seen has been seen, as exactly."""
+        self.update(other)
+        self.add_durations(other.durations)
+        for name, texts in other.texts.items():
+            self.add_texts(name, texts)
 
     def add_texts(self, name: str, texts: Collection[str]) -> None:
         """The texts (as keys) are of users, sessions or addresses."""
@@ -250,8 +259,8 @@ def stats(view: View, question: Question) -> Stats:
     indexed = EXACT + 1 if rows is None else sum(map(len, rows.values()))
     if rows is None:
         figures.blur()
-    for found in view.scanned(question):
-        figures.add_fields(found.fields)
+    for some in view.scanned_sums(question, ("stats", figures.exact), partial(_gathered, figures.exact), _joined):
+        figures.gather(some)
         if figures.exact and figures.events + indexed > EXACT:
             figures.blur()
     done: frozenset[object] = frozenset()
@@ -267,6 +276,22 @@ def stats(view: View, question: Question) -> Stats:
             here = view.rows(question, block) if rows is None else rows[block.first_seq]
             figures.add_rows(block, here, view.patience)
     return _told(figures)
+
+
+def _gathered(exact: bool, events: Iterable[Found]) -> _Gathered:
+    figures = _Gathered()
+    for found in events:
+        figures.add_fields(found.fields)
+    if not exact:
+        figures.blur()
+    return figures
+
+
+def _joined(some: Sequence[_Gathered]) -> _Gathered:
+    figures = _Gathered()
+    for each in some:
+        figures.gather(each)
+    return figures
 
 
 def _few_rows(view: View, question: Question) -> dict[int, BitMap] | None:

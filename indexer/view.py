@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple
+from itertools import islice
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
@@ -26,33 +27,21 @@ from .query import parse
 from .required import required
 from .span import instant
 from .summary import Summary, may_match
+from .tail import Found, Known
 from .texts import Bounds
 from .tree import Everything, Node
 
-__all__ = ["DAMAGE", "Found", "Order", "Part", "Question", "View", "ask"]
+__all__ = ["DAMAGE", "Order", "Part", "Question", "View", "ask"]
 
 Order = Literal["desc", "asc"]
 
+Total = TypeVar("Total")
+
+_TOGETHER: Final = 1024
+"""Lines that are added up in one go."""
+
 DAMAGE: Final = (IndexUnavailable, sqlite3.Error, OSError, ValueError, TypeError, LookupError, OverflowError)
 """What comes of reading a shard that was damaged: anything may stand in it."""
-
-
-class Found:
-    """A line that answers a question; its fields are read when they are asked for."""
-
-    __slots__ = ("_fields", "raw", "seq")
-
-    def __init__(self, seq: int, raw: bytes, fields: dict[str, Any] | None = None) -> None:
-        self.seq = seq
-        self.raw = raw
-        self._fields = fields
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """The fields of the line."""
-        if self._fields is None:
-            self._fields = loads(self.raw)
-        return self._fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +125,8 @@ class View:
     cache: Kept
     end: tuple[str, int] = ("", 0)
     """How far the store went when the question was asked, as Reader.end tells: nobody needs to look behind it."""
+    tail: Callable[[Part], Known] = lambda part: Known([], part.after, part.start)
+    """What is known of the lines behind the last shard."""
     touched: str | None = None
     scanned_lines: Callable[[Iterable[Line]], Iterable[Line]] = iter
     """All lines that are scanned pass through this."""
@@ -163,12 +154,11 @@ class View:
             elif order == "asc":
                 yield from self._scan(part, question, above, below)
             else:
-                # From the newest back, but the files are read forward: only the last ones that are wanted are kept.
-                yield from reversed(deque(self._scan(part, question, above, below), maxlen=limit))
+                yield from self._scan_back(part, question, above, below, limit)
 
     def count(self, question: Question) -> int:
         """How many events answer; exact."""
-        number = sum(1 for _ in self.scanned(question))
+        number = sum(self.scanned_sums(question, "count", _number, _total))
         for block in self.blocks(question):
             number += block.events if question.plain and _covers(question, block) else len(self.rows(question, block))
         return number
@@ -178,6 +168,27 @@ class View:
         for part in self.parts:
             if part.key is None:
                 yield from self._scan(part, question, 0, None)
+
+    def scanned_sums(
+        self,
+        question: Question,
+        what: Hashable,
+        sum_of: Callable[[Iterable[Found]], Total],
+        join: Callable[[Sequence[Total]], Total],
+    ) -> Iterator[Total]:
+        """Sums that together are that of the answers among those lines; `join` makes one of several.
+
+        They may be kept for `what`, and so are not to be changed.
+        """
+        key = what, question.tree, question.since, question.until
+        for part in self.parts:
+            if part.key is None:
+                known = self._known(part)
+                answers = self._answers(known, question)
+                yield from known.sums(answers, key, lambda some: sum_of(self._wanted(some, question, 0, None)), join)
+                rest = self._read(part, known, question, 0, None)
+                while some := list(islice(rest, _TOGETHER)):
+                    yield sum_of(some)
 
     def blocks(self, question: Question) -> Iterator[Block]:
         """The blocks that may hold answers, oldest first."""
@@ -240,25 +251,65 @@ class View:
                 yield found
 
     def _scan(self, part: Part, question: Question, above: int, below: int | None) -> Iterator[Found]:
-        in_time = in_period(question.since, question.until)
-        matches, needs = question.matches, question.needs
+        known = self._known(part)
+        yield from self._wanted(self._answers(known, question), question, above, below)
+        yield from self._read(part, known, question, above, below)
+
+    def _scan_back(
+        self, part: Part, question: Question, above: int, below: int | None, limit: int | None
+    ) -> Iterator[Found]:
+        known = self._known(part)
+        # From the newest back, but the files are read forward: only the last ones that are wanted are kept.
+        yield from reversed(deque(self._read(part, known, question, above, below), maxlen=limit))
+        yield from self._wanted(reversed(self._answers(known, question)), question, above, below)
+
+    def _answers(self, known: Known, question: Question) -> list[Found]:
+        return known.answers(question.tree, question.matches, self.patience)
+
+    def _known(self, part: Part) -> Known:
+        """What need not be read of the lines that no shard covers."""
+        if part.below is not None or self._is_end(part.start):
+            return Known([], part.after, part.start)
+        return self.tail(part)
+
+    def _is_end(self, place: tuple[str, int] | None) -> bool:
+        return place is not None and place[0] == self.end[0] and place[1] >= self.end[1]
+
+    def _read(self, part: Part, known: Known, question: Question, above: int, below: int | None) -> Iterator[Found]:
+        """The answers among the lines of the part that follow those that are known."""
         below = part.below if below is None else min(below, part.below or below)
-        if (
-            part.below is None
-            and part.start is not None
-            and part.start[0] == self.end[0]
-            and part.start[1] >= self.end[1]
-        ):
+        if part.below is None and self._is_end(known.place):
             return
-        start = part.start if part.after >= above else None
-        for line in self.patience.over(self.scanned_lines(self.reader.lines(max(part.after, above), start=start))):
+        start = known.place if known.last >= above else None
+        lines = self.scanned_lines(self.reader.lines(max(known.last, above), start=start))
+        events = self._events(lines, question.needs, below)
+        yield from self._wanted((each for each in events if question.matches(each.fields)), question, above, None)
+
+    def _events(self, lines: Iterable[Line], needs: Sequence[bytes], below: int | None) -> Iterator[Found]:
+        """Those of the lines that are events before `below`; only what may be an answer is parsed."""
+        for line in self.patience.over(lines):
             if below is not None and line.seq >= below:
                 return
             if needs and not any(text in line.raw for text in needs):
                 continue
             fields = event_of(line.raw)
-            if fields is not None and in_time(fields) and matches(fields):
+            if fields is not None:
                 yield Found(line.seq, line.raw, fields)
+
+    def _wanted(self, answers: Iterable[Found], question: Question, above: int, below: int | None) -> Iterator[Found]:
+        """Those of the answers that are within the time of the question and these `seq`s, both outside."""
+        in_time = in_period(question.since, question.until)
+        for found in answers:
+            if found.seq > above and (below is None or found.seq < below) and in_time(found.fields):
+                yield found
+
+
+def _number(events: Iterable[Found]) -> int:
+    return sum(1 for _ in events)
+
+
+def _total(numbers: Sequence[int]) -> int:
+    return sum(numbers)
 
 
 def _may_answer(part: Part, question: Question) -> bool:

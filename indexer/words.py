@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["canonical", "fold", "joined_form", "lookup", "needles", "split_words", "words_in", "words_of"]
@@ -222,6 +223,7 @@ def _in_run(token: str) -> bool:
     return not token.isascii() and _TABLE[ord(token[0])].startswith(_RUN)
 
 
+@lru_cache(maxsize=1024)
 def needles(text: str, *, prefix: bool = False) -> tuple[str, ...]:
     """What to look for in canonical forms: the text is in a value when one of these is part of the value's form.
 
@@ -266,7 +268,8 @@ def split_words(texts: Sequence[str]) -> list[Collection[str]]:
     return [words_of([text]) for text in texts]
 
 
-def lookup(needle: str) -> tuple[list[tuple[str, bool]], bool]:
+@lru_cache(maxsize=1024)
+def lookup(needle: str) -> tuple[tuple[tuple[str, bool], ...], bool]:
     """The words to ask the index for, all of them needed, each with whether it is a prefix; and whether that is all
     there is to it. If not, more can be found than the needle is in."""
     tokens = needle.split()
@@ -278,7 +281,7 @@ def lookup(needle: str) -> tuple[list[tuple[str, bool]], bool]:
             words.append((token, True))
         else:
             words.extend((token[at : at + 2], False) for at in range(len(token) - 1))
-    return list(dict.fromkeys(words)), len(words) == 1
+    return tuple(dict.fromkeys(words)), len(words) == 1
 
 
 def fold(text: str) -> str:

@@ -15,9 +15,8 @@ __all__ = ["Worker", "WorkerStatus"]
 
 log = logging.getLogger("stonelog")
 
-_PAUSE_SECONDS: Final = 0.02
-"""Between two passes, at least, and as long as the last pass took: what comes together is indexed together, and
-whoever else runs in this process has half of the time."""
+_PAUSE_SECONDS: Final = 0.1
+"""Between two passes: what comes together is indexed together, but until then every query scans it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +79,10 @@ class Worker:
                     return
                 if watch is None and events.is_dir():
                     watch = Watch(events, self._wake.set)
-                began = time.monotonic()
                 self._pass()
                 ended = time.monotonic()
                 self._wake.wait(self._poll_seconds)
-                pause = max(_PAUSE_SECONDS, ended - began) - (time.monotonic() - ended)
+                pause = _PAUSE_SECONDS - (time.monotonic() - ended)
                 if pause > 0:
                     self._stop.wait(pause)
         finally:

@@ -67,6 +67,10 @@ class PlainView:
     def scanned(self, asked: Asked) -> Iterator[_Scanned]:
         return (_Scanned(event) for event in self._tail if asked.answers(event))
 
+    def scanned_sums(self, asked: Asked, what: object, sum_of: Any, join: Any) -> Iterator[Any]:
+        some = list(self.scanned(asked))
+        yield join([sum_of(some[:2]), sum_of(some[2:])])
+
     def answers(self, asked: Asked) -> list[dict[str, Any]]:
         """The events that answer, found by looking at all."""
         there = [event for shard in self._shards for block in shard.blocks for event in answering(block, asked)]

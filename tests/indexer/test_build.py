@@ -373,7 +373,7 @@ Builder(Path(sys.argv[1]), sizes=Sizes(16, 64)).catch_up()
     [
         ("writer.add", 1),
         ("writer.add", 3),
-        ("writer.replace", 1),
+        ("writer.merge", 1),
         ("writer.finish", 1),
         ("active.info_of", 1),
         ("active.sync", 1),

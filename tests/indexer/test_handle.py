@@ -17,6 +17,7 @@ from stonelog.indexer.handle import Handle
 from stonelog.indexer.kept import Kept
 from stonelog.indexer.patience import Patience
 from stonelog.indexer.planning import Sizes
+from stonelog.indexer.tail import Tail
 from stonelog.indexer.trust import Trust
 from stonelog.indexer.view import DAMAGE, ask
 
@@ -27,7 +28,7 @@ def handle(tmp_path: Path) -> Iterator[Handle]:
     days(tmp_path, 22)
     shard_by_shard(tmp_path)
     reader = Reader(tmp_path)
-    with closing(Handle(reader, Trust(reader))) as handle:
+    with closing(Handle(reader, Trust(reader), Tail())) as handle:
         yield handle
 
 
@@ -113,7 +114,7 @@ def test_without_an_index(tmp_path: Path) -> None:
     """There is nothing to open, which is no damage; a scan needs none."""
     days(tmp_path, 3)
     reader = Reader(tmp_path)
-    with closing(Handle(reader, Trust(reader))) as handle:
+    with closing(Handle(reader, Trust(reader), Tail())) as handle:
         with pytest.raises(FileNotFoundError):
             seqs(handle)
         assert [found.seq for found in handle.scanning(Patience()).found(ask("", None, None))] == [1, 2, 3]

@@ -13,6 +13,7 @@ from stonelog.indexer.handle import Handle
 from stonelog.indexer.kept import Kept
 from stonelog.indexer.patience import Patience
 from stonelog.indexer.planning import Sizes
+from stonelog.indexer.tail import Tail
 from stonelog.indexer.trust import Trust
 from stonelog.indexer.view import Question, View, ask
 
@@ -30,14 +31,14 @@ def view(request: pytest.FixtureRequest, store: Store, directory: Path) -> Itera
         lose(directory, 1)
     store.append_many([{"category": "api", "action": "read", "username": "ada", "message": "late"}] * 4)
     reader = Reader(directory)
-    with closing(Handle(reader, Trust(reader))) as handle, handle.view(Patience(), frozenset(), Kept()) as view:
+    with closing(Handle(reader, Trust(reader), Tail())) as handle, handle.view(Patience(), frozenset(), Kept()) as view:
         assert [part.after + 1 for part in view.parts if part.key] == COVERED[request.param]
         yield view
 
 
 def bare(view: View) -> View:
     """The same without an index."""
-    with closing(Handle(view.reader, Trust(view.reader))) as handle:
+    with closing(Handle(view.reader, Trust(view.reader), Tail())) as handle:
         return handle.scanning(Patience())
 
 
@@ -123,7 +124,7 @@ def test_shards_that_cannot_answer_are_not_opened(store: Store, directory: Path)
     """By the times and by the summary of a sealed shard it is known that it has no answer."""
     shard_by_shard(directory)
     reader = Reader(directory)
-    with closing(Handle(reader, Trust(reader))) as handle, handle.view(Patience(), frozenset(), Kept()) as view:
+    with closing(Handle(reader, Trust(reader), Tail())) as handle, handle.view(Patience(), frozenset(), Kept()) as view:
         opened: list[str] = []
         real = view.opened
         view.opened = lambda key: opened.append(key) or real(key)
@@ -149,7 +150,7 @@ def test_removed_events_are_in_no_block(directory: Path) -> None:
     shard_by_shard(directory, Sizes())
     (directory / "events" / "2026-11-01.jsonl").unlink()
     reader = Reader(directory)
-    with closing(Handle(reader, Trust(reader))) as handle, handle.view(Patience(), frozenset(), Kept()) as view:
+    with closing(Handle(reader, Trust(reader), Tail())) as handle, handle.view(Patience(), frozenset(), Kept()) as view:
         question = ask("level:info", None, None)
         assert seqs(view, question) == [4, 5, 6]
         assert view.count(question) == view.count(ask("", None, None)) == 3
@@ -164,7 +165,7 @@ def test_a_consistent_view_while_the_shard_grows(store: Store, directory: Path) 
     shard_by_shard(directory, Sizes())
     reader = Reader(directory)
     question = ask("", None, None)
-    with closing(Handle(reader, Trust(reader))) as handle:
+    with closing(Handle(reader, Trust(reader), Tail())) as handle:
         with handle.view(Patience(), frozenset(), Kept()) as view:
             found = view.found(question)
             assert next(found).seq == 1
