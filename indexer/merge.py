@@ -7,17 +7,17 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain, repeat
 from typing import Any, Final, cast
 from zlib import crc32
 
-import orjson
 from pyroaring import BitMap
+
+from stonelog.filestore import loads
 
 from .draft import STRETCH, Stretch
 from .inversion import Lists, Once, Rows, Some
 from .keys import Key, Kind
-from .postings import rows_of
+from .postings import key_of_each, rows_of
 from .schema import check, keys_check
 
 __all__ = ["Merged"]
@@ -58,7 +58,7 @@ class Merged:
             " WHERE number = ?",
             number,
         )
-        facts = orjson.loads(data)
+        facts = loads(data)
         self.first_seq = self.first_seq or info[1]
         shift = info[1] - self.first_seq
         self.last_seq = info[2]
@@ -119,10 +119,7 @@ class Stored:
             key = bool(first) if kind == "bool" else first
             self._many[column][key] |= BitMap.deserialize(rows).shift(shift)
             return
-        values: Sequence[Key] = orjson.loads(keys)
-        if counts is not None:
-            values = list(chain.from_iterable(map(repeat, values, rows_of("H", counts))))
-        self._columns[column].extend(values, [row + shift for row in rows_of("H", rows)])
+        self._columns[column].extend(key_of_each(keys, counts), [row + shift for row in rows_of("H", rows)])
 
     def _settled(self, column: tuple[str, Kind]) -> tuple[Some, Once]:
         some, once = self._columns[column].settled()

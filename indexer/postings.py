@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 import orjson
@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from .inversion import Once, Some
 from .keys import Key
 
-__all__ = ["Piece", "bitmap", "numbers", "pieces", "presence", "rows_of"]
+__all__ = ["Piece", "bitmap", "key_of_each", "numbers", "pieces", "presence", "rows_of"]
 
 MANY: Final = 64
 """A key that so many rows have stands alone, with a bitmap."""
@@ -55,6 +55,12 @@ def rows_of(code: str, data: bytes) -> array[int]:
     if _BIG_ENDIAN:
         values.byteswap()
     return values
+
+
+def key_of_each(keys: bytes, counts: bytes | None) -> Sequence[Key]:
+    """For each row of a piece of several keys the one that it has."""
+    values: list[Key] = orjson.loads(keys)
+    return values if counts is None else list(chain.from_iterable(map(repeat, values, rows_of("H", counts))))
 
 
 def bitmap(rows: Sequence[int] | BitMap) -> bytes:
