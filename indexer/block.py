@@ -34,6 +34,8 @@ _TWO: Final = Struct("<2I")
 _NO_ROWS: Final = BitMap()
 _KEPT: Final = 256
 """Keys of a shard whose rows are kept for the next question: two megabytes at most, mostly a few kilobytes."""
+_DIGITS: Final = 19
+"""As many as the greatest integer that is a key has."""
 _KEPT_ENDS: Final = 512
 """Spans: two megabytes at most."""
 
@@ -366,7 +368,8 @@ class Block:
         """The rows, and those that have the word as their whole value in a column where such are not held as words."""
         if not is_word(word):
             return found
-        whole = int(word) if word.isdecimal() and len(word) < 19 and str(int(word)) == word else None
+        number = int(word) if word.isdecimal() and len(word) <= _DIGITS else 2**63
+        whole = number if number < 2**63 and str(number) == word else None
         for name, kind in self._plain_columns():
             if kind == "text":
                 found = found | self._find(name, kind, word)

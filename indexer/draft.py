@@ -59,7 +59,7 @@ class Draft:
     """One block: its `seq`s from `first_seq` on, where its lines stand, and what is found under which key."""
 
     def __init__(self) -> None:
-        self.first_seq = self.last_seq = self.events = self.size = 0
+        self.first_seq = self.last_seq = self.events = 0
         self.inversion = Inversion()
         self.stretches: list[Stretch] = []
         self._last: Run | None = None
@@ -103,7 +103,6 @@ class Draft:
             at += len(taken)
             goes_on = True
         self._end = run.offset + ends[-1]
-        self.size += ends[-1]
 
     def digest(self) -> str:
         """Tells these lines from all others: a hash over the hashes that they end with."""

@@ -74,13 +74,13 @@ class Handle:
             self._watch = watch
             view = View(self._reader, [], opened, self._dead(coverage), patience, cache, end)
             view.tail = lambda part: self._tail.read(
-                self._reader, self._fetch, part.after, part.start, end, coverage.live
+                self._reader, self._fetch, part.after, part.start, end, coverage.live, patience
             )
             try:
                 view.parts = list(self._parts(coverage, view, doubted))
                 yield view
             except DAMAGE as error:
-                if self._trust.outdated(coverage):
+                if not _is_interrupt(error) and self._trust.outdated(coverage):
                     raise Outdated(f"{self._directory}: a shard took another's place") from error
                 raise
             for shard in self._open:
@@ -112,10 +112,8 @@ class Handle:
             view.dead |= frozenset(shard.segments.values()) - coverage.live
             end, blocks = shard.position(), shard.blocks(view.dead)
         except DAMAGE as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-                raise  # the question was stopped
-            if self._trust.outdated(coverage):
-                raise  # it was sealed, or made anew, while it was being opened
+            if _is_interrupt(error) or self._trust.outdated(coverage):
+                raise  # the question was stopped, or it was sealed, or made anew, while it was being opened
             self._trust.doubt(key, error)
             return None
         if not blocks or not stands(self._fetch, end):
@@ -182,6 +180,11 @@ class Handle:
 def _what(info: ShardInfo) -> _What:
     """What tells a shard from another one of its number, in an index that was deleted or brought from elsewhere."""
     return info.active, info.first_seq, info.size, info.end.hash
+
+
+def _is_interrupt(error: Exception) -> bool:
+    """Whether SQLite was stopped, by the patience that it is asked with or by a signal."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
 
 
 def _end(connection: sqlite3.Connection) -> None:

@@ -52,10 +52,12 @@ Once: TypeAlias = dict[Key, int]
 
 
 def is_word(value: Key) -> bool:
-    """Whether the text of the value is one word, folded as it is, so that it can be found as the word."""
+    """Whether the text of the value is one word, folded as it is, and a key, so that it can be found as the word."""
     if type(value) is int:
         return value >= 0
-    return type(value) is str and value.isascii() and value.isalnum() and value == value.lower()
+    return (
+        type(value) is str and len(value) <= LONGEST and value.isascii() and value.isalnum() and value == value.lower()
+    )
 
 
 class _Minutes(dict[str, int]):
@@ -320,8 +322,10 @@ def _one_kind(kinds: set[type], values: Sequence[Any]) -> Kind | None:
 
 def _not_words(once: Once) -> Once:
     """What of it is no word."""
-    joined = "".join(map(str, once))
-    if joined.isascii() and joined.isalnum() and joined == joined.lower() and "" not in once:
+    texts = list(map(str, once))
+    joined = "".join(texts)
+    are_words = joined.isascii() and joined.isalnum() and joined == joined.lower() and "" not in once
+    if are_words and max(map(len, texts)) <= LONGEST:
         return {}  # a column is of one kind: a minus sign or a capital would have shown
     return {key: row for key, row in once.items() if not is_word(key)}
 

@@ -1,4 +1,4 @@
-"""What was added up of sealed shards, kept in memory for the next question: their files never change."""
+"""What was found or added up once, kept in memory for the next question."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_VALUES: Final = 100_000
 
 
 class Kept:
-    """The entries last asked for, at most 64, which are not to be changed. Safe to use from several threads."""
+    """The entries last asked for, at most `most`, which are not to be changed. Safe to use from several threads."""
 
     def __init__(self, most: int = _MOST_ENTRIES) -> None:
         self._most = most
@@ -43,6 +43,14 @@ class Kept:
             self._entries.move_to_end(key)
             while len(self._entries) > self._most:
                 self._entries.popitem(last=False)
+
+    def sift(self, left: Callable[[Any, Any], Any]) -> None:
+        """Each entry becomes what `left` gives for its key and itself; None: it is gone."""
+        with self._turn:
+            for key, entry in list(self._entries.items()):
+                self._entries[key] = left(key, entry)
+                if self._entries[key] is None:
+                    del self._entries[key]
 
 
 _LARGE: Final = 256

@@ -26,7 +26,7 @@ __all__ = [
     "shown_address",
 ]
 
-KEYS_VERSION: Final = f"2-{unidata_version}"
+KEYS_VERSION: Final = f"3-{unidata_version}"
 """Changes when the same event gets other keys: an index of another version cannot answer."""
 
 Key: TypeAlias = str | int | float | bool

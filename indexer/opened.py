@@ -83,7 +83,10 @@ class Shard:
     @property
     def unwritten(self) -> bool:
         """Whether nobody wrote the file, if it was opened as one that nobody writes."""
-        return self._lonely is None or _marks(self.path) == self._lonely
+        try:
+            return self._lonely is None or _marks(self.path) == self._lonely
+        except FileNotFoundError:
+            return False
 
     def position(self) -> Position:
         """The last line that it covers."""

@@ -201,8 +201,11 @@ class ShardReader:
         return any(orjson.loads(facts)["loose"] for (facts,) in self._connection.execute("SELECT facts FROM blocks"))
 
     def open_columns(self) -> list[tuple[str, str]]:
-        """Fields and kinds with many keys, most of which come again and again: `keys` leaves them out."""
-        return [(name, kind) for name, kind, _ in self._columns(few=False)]
+        """Fields and kinds with many keys, most of which come again and again: `keys` leaves them out.
+
+        Words of no scope are always among them: a value that is a word may be held as a value only (Inversion.plain).
+        """
+        return [*((name, kind) for name, kind, _ in self._columns(few=False)), ("", "word")]
 
     def keys(self) -> Iterator[tuple[str, str, list[Key]]]:
         """Keys with their field and kind, some at a time."""
@@ -211,14 +214,11 @@ class ShardReader:
                 yield name, kind, [first] if keys is None else orjson.loads(keys)
 
     def _columns(self, *, few: bool) -> list[tuple[str, str, int]]:
-        """Field, kind and number of the columns whose keys are few, are numbers or mostly have one row; or of others.
-
-        A word may also be a value that is held once (Inversion.plain), so that words are never few.
-        """
+        """Field, kind and number of the columns whose keys are few, numbers or mostly of one row; or of the others."""
         rows = self._connection.execute(
             "SELECT name, kind, fields.id, (count(*) <= ? OR sum(keys IS NOT NULL AND counts IS NULL) * 2 > count(*)"
-            " OR kind IN ('int', 'float')) AND NOT (kind = 'word' AND name = '')"
-            " FROM terms JOIN fields ON fields.id = field GROUP BY field",
+            " OR kind IN ('int', 'float'))"
+            " FROM terms JOIN fields ON fields.id = field WHERE NOT (kind = 'word' AND name = '') GROUP BY field",
             (_FEW_PIECES,),
         )
         return [(name, kind, number) for name, kind, number, is_few in rows if bool(is_few) == few]

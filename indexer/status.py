@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from stonelog.filestore import Fetcher, Reader
 
@@ -14,6 +15,8 @@ from .schema import ShardReader
 from .trust import Trust, index_directory, stands
 
 __all__ = ["IndexStatus", "index_status"]
+
+_TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +69,16 @@ def index_status(reader: Reader, trust: Trust) -> IndexStatus:
 
 
 def _covered(directory: Path, trust: Trust, fetch: Fetcher) -> list[tuple[int, int]]:
-    """What the shards cover; looked at again if they became others meanwhile."""
-    while True:
+    """What the shards cover; looked at again, some times, if they became others meanwhile."""
+    for left in reversed(range(_TRIES)):
         coverage = trust.look(fetch)
         try:
             ranges = [(shard.first_seq, _last_of(shard, directory, fetch)) for shard in coverage.shards]
             return [(first, last) for first, last in ranges if last >= first]
         except (sqlite3.Error, OSError, ValueError):
-            if not trust.outdated(coverage):
+            if not left or not trust.outdated(coverage):
                 raise
+    raise AssertionError
 
 
 def _last_of(shard: ShardInfo, directory: Path, fetch: Fetcher) -> int:

@@ -27,7 +27,7 @@ from .query import parse
 from .required import required
 from .span import instant
 from .summary import Summary, may_match
-from .tail import Found, Known
+from .tail import Found, Known, Memo
 from .texts import Bounds
 from .tree import Everything, Node
 
@@ -37,6 +37,8 @@ Order = Literal["desc", "asc"]
 
 Total = TypeVar("Total")
 
+_LONG: Final = 512
+"""What a longer query finds among the newest lines is not kept: its tree would take more room than they do."""
 _TOGETHER: Final = 1024
 """Lines that are added up in one go."""
 
@@ -125,7 +127,7 @@ class View:
     cache: Kept
     end: tuple[str, int] = ("", 0)
     """How far the store went when the question was asked, as Reader.end tells: nobody needs to look behind it."""
-    tail: Callable[[Part], Known] = lambda part: Known([], part.after, part.start)
+    tail: Callable[[Part], Known] = lambda part: Known.nothing(part.after, part.start)
     """What is known of the lines behind the last shard."""
     touched: str | None = None
     scanned_lines: Callable[[Iterable[Line]], Iterable[Line]] = iter
@@ -183,9 +185,11 @@ class View:
         key = what, question.tree, question.since, question.until
         for part in self.parts:
             if part.key is None:
-                known = self._known(part)
+                known = self._known(part, question)
                 answers = self._answers(known, question)
-                yield from known.sums(answers, key, lambda some: sum_of(self._wanted(some, question, 0, None)), join)
+                yield from known.sums(
+                    answers, key, lambda some: sum_of(self._wanted(some, question, 0, None)), join, self.patience
+                )
                 rest = self._read(part, known, question, 0, None)
                 while some := list(islice(rest, _TOGETHER)):
                     yield sum_of(some)
@@ -251,14 +255,14 @@ class View:
                 yield found
 
     def _scan(self, part: Part, question: Question, above: int, below: int | None) -> Iterator[Found]:
-        known = self._known(part)
+        known = self._known(part, question)
         yield from self._wanted(self._answers(known, question), question, above, below)
         yield from self._read(part, known, question, above, below)
 
     def _scan_back(
         self, part: Part, question: Question, above: int, below: int | None, limit: int | None
     ) -> Iterator[Found]:
-        known = self._known(part)
+        known = self._known(part, question)
         # From the newest back, but the files are read forward: only the last ones that are wanted are kept.
         yield from reversed(deque(self._read(part, known, question, above, below), maxlen=limit))
         yield from self._wanted(reversed(self._answers(known, question)), question, above, below)
@@ -266,11 +270,12 @@ class View:
     def _answers(self, known: Known, question: Question) -> list[Found]:
         return known.answers(question.tree, question.matches, self.patience)
 
-    def _known(self, part: Part) -> Known:
+    def _known(self, part: Part, question: Question) -> Known:
         """What need not be read of the lines that no shard covers."""
         if part.below is not None or self._is_end(part.start):
-            return Known([], part.after, part.start)
-        return self.tail(part)
+            return Known.nothing(part.after, part.start)
+        known = self.tail(part)
+        return known if len(question.text) <= _LONG else known._replace(memo=Memo(0))
 
     def _is_end(self, place: tuple[str, int] | None) -> bool:
         return place is not None and place[0] == self.end[0] and place[1] >= self.end[1]
@@ -282,8 +287,8 @@ class View:
             return
         start = known.place if known.last >= above else None
         lines = self.scanned_lines(self.reader.lines(max(known.last, above), start=start))
-        events = self._events(lines, question.needs, below)
-        yield from self._wanted((each for each in events if question.matches(each.fields)), question, above, None)
+        events = self._wanted(self._events(lines, question.needs, below), question, above, None)
+        yield from (each for each in events if question.matches(each.fields))
 
     def _events(self, lines: Iterable[Line], needs: Sequence[bytes], below: int | None) -> Iterator[Found]:
         """Those of the lines that are events before `below`; only what may be an answer is parsed."""

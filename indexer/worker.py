@@ -16,7 +16,7 @@ __all__ = ["Worker", "WorkerStatus"]
 log = logging.getLogger("stonelog")
 
 _PAUSE_SECONDS: Final = 0.1
-"""Between two passes: what comes together is indexed together, but until then every query scans it."""
+"""Between two passes: what comes together is indexed together, but until then whoever asks reads it as lines."""
 
 
 @dataclass(frozen=True, slots=True)

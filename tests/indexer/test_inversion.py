@@ -1,17 +1,20 @@
 """What is held of events, and what is not: loose rows, columns that stand for words, limits."""
 
 from array import array
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from answers import write_lines
 from fakeblock import FakeBlock
-from shards import EVENT
-from stonelog.indexer import inversion
+from shards import EVENT, shard_by_shard
+from stonelog.indexer import Index, inversion
 from stonelog.indexer.inversion import Inversion, is_word
 from stonelog.indexer.keys import MARK
+from stonelog.indexer.planning import Sizes
 from stonelog.indexer.words import words_of
 from strategies import stored_fields
 
@@ -146,3 +149,29 @@ def test_nothing_is_taken_in_if_one_has_no_time(bad: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         made.add([EVENT, bad], 0)
     assert (len(made.rows), len(made.times), dict(made.presence())) == (0, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "word", "beginning"),
+    [
+        ([f"req{n}" for n in range(3000)], "req1700", "req170*"),
+        ([1_763_856_000_000_000_000 + n for n in range(3000)], "1763856000000001700", "176385600000000170*"),
+        ([2**63 - 1 - n for n in range(3000)], str(2**63 - 1), f"{2**63 - 1}"[:15] + "*"),
+        ([2**63 + n for n in range(3000)], str(2**63 + 7), f"{2**63}"[:15] + "*"),
+        ([f"{n:04d}" + "a1" * 70 for n in range(3000)], "1700" + "a1" * 70, "1700a1*"),
+        ([f"{n:04d}" + "a1" * 58 for n in range(3000)], "1700" + "a1" * 58, "1700a1*"),
+    ],
+    ids=["short", "19 digits", "the largest", "larger", "long", "as long as a key"],
+)
+@pytest.mark.parametrize("sizes", [Sizes(), Sizes(block=1000, shard=1000)])
+def test_a_value_that_is_one_word_is_found_as_one(
+    tmp_path: Path, values: list[object], word: str, beginning: str, sizes: Sizes
+) -> None:
+    """Where each event has its own, they are held as values only, and no other words may be there at all."""
+    write_lines(tmp_path, [{**EVENT, "metadata": {"value": value}} for value in values])
+    shard_by_shard(tmp_path, sizes)
+    with Index.open(tmp_path) as index, Index.open(tmp_path, scan=True) as scan:
+        for q in (word, f"-{word}", beginning, f"m AND {word}"):
+            assert index.count(q) == scan.count(q), q
+        assert index.count(word) == 1
+        assert index.status().gaps == 0

@@ -1,6 +1,7 @@
 """Questions that are stopped: each kind, wherever it is, and none that its text could make run away."""
 
 import itertools
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from stonelog.filestore import Reader, Store
 from stonelog.indexer import Index, Patience, QueryError, QueryStopped
 from stonelog.indexer import patience as module
 from stonelog.indexer.planning import Sizes
+from stonelog.indexer.view import View
 
 ABSENT = "01890000-0000-7000-8000-000000000000"
 QUESTIONS: dict[str, Callable[..., object]] = {
@@ -145,3 +147,29 @@ def answer(ask: Callable[..., object], q: str, seconds: float | None) -> object:
     except (QueryError, QueryStopped):
         return None
     return getattr(found, "lines", found)
+
+
+def test_a_signal_ends_a_question_though_the_index_changed(
+    store: Store, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the handler raises inside SQLite is raised, not taken for a shard that became another one."""
+    monkeypatch.setattr("stonelog.indexer.trust.Trust.outdated", lambda self, coverage: True)
+    long = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1e9) SELECT count(*) FROM c"
+    with Index.open(directory) as index:
+        index.catch_up()
+
+        def question(view: View) -> object:
+            key = next(part.key for part in view.parts if part.key)
+            connection = view.opened(key).connection
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return connection.execute(long).fetchone()
+
+        def handler(*args: object) -> None:
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                index._answered(question, Patience())
+        finally:
+            signal.signal(signal.SIGALRM, before)

@@ -1,6 +1,8 @@
 """The newest lines, read once: whatever is kept of them, answers and sums are those of the lines."""
 
+import gc
 import os
+import threading
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from answers import Expected, write_lines
 from shards import EVENT, built, days
 from stonelog.filestore import Reader, Store
-from stonelog.indexer import Index, Patience
+from stonelog.indexer import Index, Patience, QueryStopped
 from stonelog.indexer import tail as module
 from stonelog.indexer.match import compile_filter
 from stonelog.indexer.planning import Sizes
@@ -35,7 +37,7 @@ class Asking:
     def read(self, after: int = 0, start: tuple[str, int] | None = None) -> Known:
         self.fetch.refresh()
         live = frozenset(self.reader.names())
-        return self.tail.read(self.reader, self.fetch, after, start, self.reader.end(), live)
+        return self.tail.read(self.reader, self.fetch, after, start, self.reader.end(), live, Patience())
 
     def close(self) -> None:
         self.fetch.close()
@@ -118,6 +120,68 @@ def test_no_more_is_kept_than_there_is_room_for(tmp_path: Path, monkeypatch: pyt
             assert [event.seq for event in index.search("late", limit=100).events] == list(range(680, 580, -1))
 
 
+@pytest.mark.parametrize("moment", ["before the reading", "behind it"])
+def test_lines_cut_while_they_are_read_are_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Their numbers are given again at once, by lines of another length, so that a good line ends where it is read."""
+    days(tmp_path, 15)
+    segment = next((tmp_path / "events").iterdir())
+    runs = Reader.runs
+
+    def cut() -> None:
+        kept = b"".join(segment.read_bytes().splitlines(keepends=True)[:10])
+        os.truncate(segment, len(kept))
+        write_lines(tmp_path, [{**EVENT, "message": "b" * 20}] * 8, first=11, day="2026-11-01")
+
+    def cutting(self, *args, **named):
+        monkeypatch.setattr(Reader, "runs", runs)
+        if moment == "before the reading":
+            cut()
+        yield from runs(self, *args, **named)
+        if moment == "behind it":
+            cut()
+
+    with closing(Asking(tmp_path)) as asking:
+        asking.read()
+        days(tmp_path, 1, first=16)
+        monkeypatch.setattr(Reader, "runs", cutting)
+        asking.read()
+        for _ in range(2):
+            assert {found.seq: found.raw for found in asking.read().found} == {
+                line.seq: line.raw for line in Reader(tmp_path).lines()
+            }
+
+
+def test_what_was_kept_goes_with_the_lines(tmp_path: Path) -> None:
+    """However many different questions were asked of them: nothing holds lines that shards cover by now."""
+    with closing(Asking(tmp_path)) as asking:
+        for number in range(30):
+            days(tmp_path, 200, first=1 + 200 * number)
+            known = asking.read(200 * number)
+            tree = parse(f"m{200 * number + 7} OR -m{number}")
+            answers = known.answers(tree, compile_filter(tree), Patience())
+            known.sums(answers, tree, len, sum, Patience())
+            assert len(answers) >= 199
+        del answers, known
+        asking.read(6000)
+        gc.collect()
+        assert sum(isinstance(each, Found) for each in gc.get_objects()) <= 200
+
+
+def test_who_has_no_patience_left_waits_for_nobody(tmp_path: Path) -> None:
+    """While another thread reads, and while sums are made."""
+    days(tmp_path, 600)
+    gone = threading.Event()
+    gone.set()
+    with closing(Asking(tmp_path)) as asking:
+        known = asking.read()
+        with pytest.raises(QueryStopped):
+            known.sums(known.found, "number", len, sum, Patience(stop=gone))
+        with asking.tail._turn, pytest.raises(QueryStopped):
+            asking.tail.read(asking.reader, asking.fetch, 0, None, ("", 0), frozenset(), Patience(stop=gone))
+
+
 def test_lines_of_another_hand_are_no_events(tmp_path: Path) -> None:
     """A line without a time is in no answer."""
     write_lines(tmp_path, [EVENT, {"message": "no time"}, EVENT])
@@ -133,19 +197,26 @@ def test_lines_of_another_hand_are_no_events(tmp_path: Path) -> None:
 )
 def test_answers_and_sums_are_those_of_the_events(steps: list[tuple[int, int]], queries: list[str]) -> None:
     """While events come, and are left to shards, in any steps."""
-    known = Known([], 0, None, module.Kept(1024))
+    known = Known.nothing(0, None, 64)
     words = ["a", "b", "c", "a b"]
     for new, left in steps:
         events = [
             Found(seq, b"", {"message": words[seq % 7 % 4]}) for seq in range(known.last + 1, known.last + 1 + new)
         ]
-        known = known._replace(found=(known.found + events)[left:], last=known.last + new)
+        found = (known.found + events)[left:]
+        known = known._replace(found=found, last=known.last + new)
+        if found:
+            known.memo.leave(found[0].seq - 1)
         for q in queries:
             matches = compile_filter(parse(q))
             answers = known.answers(parse(q), matches, Patience())
             assert answers == [found for found in known.found if matches(found.fields)]
             counted = known.sums(
-                answers, q, lambda some: Counter(f.fields["message"] for f in some), lambda some: sum(some, Counter())
+                answers,
+                q,
+                lambda some: Counter(f.fields["message"] for f in some),
+                lambda some: sum(some, Counter()),
+                Patience(),
             )
             assert sum(counted, Counter()) == Counter(found.fields["message"] for found in answers)
 
