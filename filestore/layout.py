@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self, overload
 
@@ -136,6 +137,10 @@ class Listing(Sequence[Forms]):
         """The places of those that have a plain file."""
         return [place for place, stem in enumerate(self._stems) if self._kinds[stem] & _KINDS[_PLAIN]]
 
+    def readable(self) -> list[SegmentName]:
+        """Those of which there is more than a manifest."""
+        return [_segment(stem) for stem in self._stems if self._kinds[stem] & ~_KINDS[_MANIFEST]]
+
     def _forms(self, stem: str) -> Forms:
         kinds = self._kinds[stem]
         archives = tuple(codec for codec, suffix in SUFFIXES.items() if kinds & _KINDS[suffix])
@@ -152,6 +157,7 @@ def _is_segment(stem: str) -> bool:
     return stem[4] == stem[7] == "-"
 
 
+@lru_cache(maxsize=8192)  # a directory is listed again and again, and each time most of it is the same
 def _segment(stem: str) -> SegmentName:
     return SegmentName(date.fromisoformat(stem[:_DAY]), int(stem[_DAY + 1 :] or 0))
 

@@ -322,7 +322,7 @@ class Reader:
         return self._listed.get(files.mark(self._layout.events), self._list)
 
     def _list(self) -> list[SegmentName]:
-        return [each.name for each in Listing(files.list_names(self._layout.events)) if each.plain or each.archives]
+        return Listing(files.list_names(self._layout.events)).readable()
 
     def _durable(self, name: SegmentName | None, last: int, end: int) -> int:
         if name is not None and self._synced != (name, end, last):

@@ -87,7 +87,7 @@ def rebuild_pruned(directory: str | Path) -> list[tuple[int, int]]:
     """
     layout = Layout(Path(directory).absolute())
     with upkeep_lock(layout):
-        there = {forms.name.stem for forms in Listing(files.list_names(layout.events)) if forms.plain or forms.archives}
+        there = {name.stem for name in Listing(files.list_names(layout.events)).readable()}
         ranges: list[tuple[int, int]] = []
         for _, metadata in _acts(layout, b"store_pruned"):
             with contextlib.suppress(KeyError, TypeError, ValueError):  # an event of somebody else's, named alike
