@@ -116,7 +116,7 @@ class Active:
         nearly = self.shard.first_seq + int(_NEARLY * self._sizes.shard)
         segment = self.position.segment
         for run in runs:
-            if run.first_seq > last or (run.segment != segment and run.first_seq > nearly):
+            if run.first_seq > last or (segment and run.segment != segment and run.first_seq > nearly):
                 self.full = True
                 return
             segment = run.segment

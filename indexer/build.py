@@ -178,12 +178,16 @@ class Builder:
     def _follow(self, told: Callable[[int], object], stop: threading.Event | None) -> bool:
         """The active shard covers what is in the files; when it is full another one follows it.
 
-        False if so much is left then that whole shards are to be made of it; there is no active one then.
+        False if so much is left then that whole shards are to be made of it, or none of its lines are there any more;
+        there is no active one then.
         """
         while (active := self._keeper.active) is not None:
             active.extend(told, stop)
             if not active.full:
                 break
+            if active.empty:
+                self._keeper.drop([active.shard], "there is no line that it could cover")
+                return False
             sealed = active.seal(self._keeper.number())
             if sealed is None:
                 break

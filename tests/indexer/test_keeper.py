@@ -10,6 +10,7 @@ import pytest
 from shards import SMALL, assert_covered, built, catalog, days, path_of, ranges
 from stonelog.filestore import Reader, Store
 from stonelog.indexer import Builder, Index
+from stonelog.indexer.active import Active
 from stonelog.indexer.catalog import catalog_file, remove_shard
 from stonelog.indexer.trust import index_directory
 
@@ -239,3 +240,31 @@ def test_nobody_answers_from_files_that_are_gone(directory: Path) -> None:
         with Store.open(directory, durability="none") as store:
             store.append_many([{"category": "api", "action": "new"}] * 5)
         assert (index.count("action:old"), index.count("action:new"), index.count()) == (0, 5, 5)
+
+
+@pytest.mark.parametrize("first", [40, 49, 60, 64, 65, 200])
+def test_a_store_whose_beginning_was_removed_is_indexed(directory: Path, first: int) -> None:
+    """However much of what would be the first shard is not there any more."""
+    days(directory, 3, first=first)
+    assert built(directory, SMALL).catch_up() == first + 2
+    days(directory, 100, first=first + 3, day=2)
+    assert built(directory, SMALL).catch_up() == first + 102
+    assert_covered(directory)
+
+
+def test_lines_that_go_while_others_come_leave_no_shard_without_a_block(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that the active shard was to cover is removed, and what came meanwhile is beyond it."""
+    days(directory, 10)
+    extend = Active.extend
+
+    def extending(self: Active, *arguments: object) -> None:
+        monkeypatch.setattr(Active, "extend", extend)
+        days(directory, 5, first=100, day=2)
+        (directory / "events" / "2026-11-01.jsonl").unlink()
+        extend(self, *arguments)
+
+    monkeypatch.setattr(Active, "extend", extending)
+    assert built(directory, SMALL).catch_up() == 104
+    assert_covered(directory)
