@@ -126,7 +126,7 @@ class Active:
                 return
 
     def _merge(self, plan: Callable[..., slice | None]) -> None:
-        """Blocks that the plan says are one; what it says then, too."""
+        """Blocks that the plan says are one; what it says then, too. Raises sqlite3.Error."""
         while (chosen := plan(self._writer.blocks, self._sizes)) is not None:
             some = self._writer.blocks[chosen]
             numbers = [block.number for block in some]
@@ -136,7 +136,7 @@ class Active:
                 log.warning("%s: made anew from the lines: %s", self._path, error)
                 runs = self._reader.runs(some[0].first_seq - 1, on_corrupt=lambda error: None)  # it was told before
                 if self._writer.replace(numbers, until(runs, some[-1].last_seq)) is None:
-                    return  # retention took the lines away
+                    raise sqlite3.DatabaseError("blocks are damaged, and their lines are not there any more") from error
 
     def seal(self, number: int) -> ShardInfo | None:
         """A sealed shard of this number, on stable storage, covers what this one does; None if there is no room.

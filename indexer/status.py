@@ -70,15 +70,16 @@ def index_status(reader: Reader, trust: Trust) -> IndexStatus:
 
 def _covered(directory: Path, trust: Trust, fetch: Fetcher) -> list[tuple[int, int]]:
     """What the shards cover; looked at again, some times, if they became others meanwhile."""
-    for left in reversed(range(_TRIES)):
+    tries = 0
+    while True:
         coverage = trust.look(fetch)
         try:
             ranges = [(shard.first_seq, _last_of(shard, directory, fetch)) for shard in coverage.shards]
             return [(first, last) for first, last in ranges if last >= first]
         except (sqlite3.Error, OSError, ValueError):
-            if not left or not trust.outdated(coverage):
+            tries += 1
+            if tries == _TRIES or not trust.outdated(coverage):
                 raise
-    raise AssertionError
 
 
 def _last_of(shard: ShardInfo, directory: Path, fetch: Fetcher) -> int:

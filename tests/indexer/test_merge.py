@@ -145,3 +145,25 @@ def test_what_is_damaged_is_not_merged_but_made_of_the_lines(
         assert index.count("m40") == 1
     if "fields" not in damage:  # a name that nobody knows is damage to the whole shard
         assert "made anew from the lines" in caplog.text
+
+
+def test_damaged_blocks_whose_lines_are_gone_are_left_behind_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The shard is made anew of the lines that are there; not every pass tries again what cannot be done."""
+    with closing(Builder(tmp_path)) as builder:
+        for seq in range(1, 4):
+            days(tmp_path, 1, first=seq, day=1 if seq < 3 else 2)
+            builder.catch_up()
+        with closing(sqlite3.connect(path_of(tmp_path, 1))) as connection, connection:
+            connection.execute("UPDATE terms SET rows_check = rows_check + 1 WHERE block = 1")
+        (tmp_path / "events" / "2026-11-01.jsonl").unlink()
+        days(tmp_path, 1, first=4, day=2)
+        chosen = [slice(0, 2)]
+        monkeypatch.setattr("stonelog.indexer.active.merging", lambda blocks, sizes: chosen.pop() if chosen else None)
+        assert builder.catch_up() == 4
+    assert not chosen
+    assert not path_of(tmp_path, 1).exists()
+    assert [record.message.endswith("are damaged") for record in caplog.records].count(True) == 1
+    with Index.open(tmp_path) as index:
+        assert (index.count("level:info"), index.status().gaps) == (2, 0)
