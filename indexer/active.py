@@ -8,13 +8,14 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from stonelog.filestore import Fetcher, Reader, Run, stamp
 
-from .bulk import counted, info_of, until
+from .bulk import Stopped, counted, info_of, until
 from .catalog import ShardInfo, shard_file, sync
 from .draft import Feed
 from .planning import Gap, Sizes, compacting, merging
@@ -32,6 +33,8 @@ _DAMAGE: Final = (ValueError, TypeError, LookupError, OverflowError)
 """What comes of blocks in which anything may stand."""
 _NEARLY: Final = 0.75
 """A shard that is so full ends with the segment, so that whole days go when retention removes them."""
+_OTHERS_WAIT_SECONDS: Final = 0.1
+"""While blocks are made one, the newest lines are looked at so often."""
 
 
 def identity(path: Path) -> tuple[tuple[int, int] | None, ...]:
@@ -54,6 +57,7 @@ class Active:
         """Raises sqlite3.Error for a file that is no shard of this version, OSError."""
         self.shard = shard
         self.full = False
+        self._looked = 0.0
         self._reader = reader
         self._sizes = sizes
         self._path = shard_file(index_directory(reader.directory), shard.number)
@@ -101,15 +105,27 @@ class Active:
     def extend(self, told: Callable[[int], object], stop: threading.Event | None = None) -> None:
         """It covers what is in the files, as far as it goes: then it is `full`, and more lines are there.
 
-        Each block is in the file together with the position that it leads to, or not at all. Raises sqlite3.Error,
-        OSError, StonelogError.
+        Each block is in the file together with the position that it leads to, or not at all. Raises Stopped,
+        sqlite3.Error, OSError, StonelogError.
         """
+        self._take(told, stop)
+        self._merge(merging, lambda: self._look_again(told, stop))
+
+    def _take(self, told: Callable[[int], object], stop: threading.Event | None) -> None:
+        """It covers what is in the files now."""
         at = self.position
         start = None if self.empty else (at.segment, at.next_offset)
         feed = Feed(counted(self._within(self._reader.runs(self.last_seq, start=start)), told, stop))
         while self._writer.add(feed, self._sizes.block) is not None:
             self.position = self._writer.position
-            self._merge(merging)
+        self._looked = time.monotonic()
+
+    def _look_again(self, told: Callable[[int], object], stop: threading.Event | None) -> None:
+        """Lines that came meanwhile do not wait for long. Raises Stopped."""
+        if stop is not None and stop.is_set():
+            raise Stopped
+        if time.monotonic() - self._looked > _OTHERS_WAIT_SECONDS:
+            self._take(told, stop)
 
     def _within(self, runs: Iterator[Run]) -> Iterator[Run]:
         last = self.shard.first_seq + self._sizes.shard - 1
@@ -125,13 +141,13 @@ class Active:
                 self.full = True
                 return
 
-    def _merge(self, plan: Callable[..., slice | None]) -> None:
-        """Blocks that the plan says are one; what it says then, too. Raises sqlite3.Error."""
+    def _merge(self, plan: Callable[..., slice | None], between: Callable[[], object] = lambda: None) -> None:
+        """Blocks that the plan says are one; what it says then, too. Raises sqlite3.Error, and what `between` does."""
         while (chosen := plan(self._writer.blocks, self._sizes)) is not None:
             some = self._writer.blocks[chosen]
             numbers = [block.number for block in some]
             try:
-                self._writer.merge(numbers)
+                self._writer.merge(numbers, between)
             except _DAMAGE as error:
                 log.warning("%s: made anew from the lines: %s", self._path, error)
                 runs = self._reader.runs(some[0].first_seq - 1, on_corrupt=lambda error: None)  # it was told before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Final, cast
 from zlib import crc32
@@ -28,8 +28,10 @@ _ANY: Final = "any"
 class Merged:
     """What the blocks of these numbers, given oldest first, hold together: one block in the place of a Draft."""
 
-    def __init__(self, connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
-        """Raises sqlite3.Error, and ValueError if something stored is damaged."""
+    def __init__(
+        self, connection: sqlite3.Connection, numbers: Sequence[int], between: Callable[[], object] = lambda: None
+    ) -> None:
+        """`between` is called after each block. Raises sqlite3.Error, and ValueError if something is damaged."""
         self.first_seq = self.last_seq = self.events = 0
         self.inversion = Stored()
         self.stretches: list[Stretch] = []
@@ -40,6 +42,7 @@ class Merged:
         }
         for number in numbers:
             self._add_block(connection, number, names, fields)
+            between()
 
     def digest(self) -> str:
         """Tells these lines from all others."""

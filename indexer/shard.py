@@ -7,10 +7,10 @@ import gc
 import os
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self, TypeAlias
 from zlib import crc32
 
 import orjson
@@ -26,6 +26,15 @@ from .rollup import Columns, block_figures, block_rollups
 from .schema import PAGE, BlockInfo, Position, check, create, expect_version, keys_check, read_blocks, read_position
 
 __all__ = ["ShardWriter"]
+
+_INSERT: Final = {
+    "places": "INSERT INTO places VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "rollups": "INSERT INTO rollups VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+    "terms": "INSERT INTO terms VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "blocks": "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+}
+_Rows: TypeAlias = tuple[str, Iterable[tuple[Any, ...]]]
+"""The name of a table, and rows for it."""
 
 
 class ShardWriter:
@@ -82,29 +91,43 @@ class ShardWriter:
                     return None
                 draft = _drafted(chain([first], block))  # without events, another hand's lines: on to the next
             number = self.blocks[-1].number + 1 if self.blocks else 1
+            info = _info(number, draft)
             with self._transaction():
-                info = self._insert(number, draft)
+                self._insert(self._rows(info, draft))
                 self._move_to(draft)
         self._look()
         return info
 
-    def merge(self, numbers: Sequence[int]) -> BlockInfo:
-        """These neighbouring blocks, given oldest first, are one. Raises ValueError, too, if one is damaged."""
+    def merge(self, numbers: Sequence[int], between: Callable[[], object] = lambda: None) -> BlockInfo:
+        """These neighbouring blocks, given oldest first, are one. Raises ValueError, too, if one is damaged.
+
+        That may take a second. `between` is called again and again meanwhile, and may `add` to the shard; what it
+        raises ends the matter, with nothing done.
+        """
         with _without_collector():
-            return self._put(numbers, Merged(self._connection, numbers))
+            merged = Merged(self._connection, numbers, between)
+            info = _info(numbers[0], merged)
+            rows: list[_Rows] = []
+            for table, some in self._rows(info, merged):
+                rows.append((table, list(some)))
+                between()
+            return self._put(numbers, info, rows)
 
     def replace(self, numbers: Sequence[int], runs: Iterable[Run]) -> BlockInfo | None:
         """These neighbouring blocks are one, made of these runs; None, and nothing done, if those are none."""
         with _without_collector():
             draft = _drafted(runs)
-            return None if draft is None else self._put(numbers, draft)
+            if draft is None:
+                return None
+            info = _info(numbers[0], draft)
+            return self._put(numbers, info, self._rows(info, draft))
 
-    def _put(self, numbers: Sequence[int], draft: Draft | Merged) -> BlockInfo:
-        """In the place of these blocks there is this one."""
+    def _put(self, numbers: Sequence[int], info: BlockInfo, rows: Iterable[_Rows]) -> BlockInfo:
+        """In the place of these blocks there is this one, of which there are these rows."""
         with self._transaction():
             for number in numbers:
                 self._remove(number)
-            info = self._insert(numbers[0], draft)
+            self._insert(rows)
         self._look()
         return info
 
@@ -173,62 +196,48 @@ class ShardWriter:
         position = Position(segment, offset, len(raw), draft.last_seq, hash_)
         self._connection.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)", position)
 
-    def _insert(self, number: int, draft: Draft | Merged) -> BlockInfo:
-        found = draft.inversion
-        times = found.times
-        info = BlockInfo(number, draft.first_seq, draft.last_seq, draft.events, min(times), max(times))
-        self._insert_places(number, draft)
+    def _insert(self, rows: Iterable[_Rows]) -> None:
+        for table, some in rows:
+            self._connection.executemany(_INSERT[table], some)
+
+    def _rows(self, info: BlockInfo, draft: Draft | Merged) -> Iterator[_Rows]:
+        """What is stored of a block, table by table and column by column. What is given is gone from the draft."""
+        found, number = draft.inversion, info.number
+        yield "places", self._places(number, draft)
         are_keys = isinstance(draft, Merged)
-        columns = Columns(found.lists, _by_row(found.rows, times), found.rows, are_keys=are_keys)
+        columns = Columns(found.lists, _by_row(found.rows, found.times), found.rows, are_keys=are_keys)
         figures = orjson.dumps(block_figures(columns))
         rollups = list(block_rollups(columns))
-        self._connection.executemany(
-            "INSERT INTO rollups VALUES (NULL, ?, ?, ?, ?, ?, ?)",
-            (
-                (number, width, start, events, data, check(width, start, events, data))
-                for width, start, events, data in rollups
-            ),
-        )
-        held = [self._insert_pieces(number, name, "any", [presence(rows)]) for name, rows in found.presence()]
+        yield "rollups", ((number, *each, check(*each)) for each in rollups)
+        held: list[int] = []
+        for name, rows in found.presence():
+            held.append(self._field(name, "any"))
+            yield "terms", _terms(number, held[-1], [presence(rows)])
         for field, kind, some, once in found.take():
             repeated = kind == "word" and not field
-            held.append(self._insert_pieces(number, field, kind, pieces(some, once, repeated=repeated)))
+            held.append(self._field(field, kind))
+            yield "terms", _terms(number, held[-1], pieces(some, once, repeated=repeated))
         holes = draft.last_seq - draft.first_seq + 1 > draft.events
         facts = orjson.dumps(
             {
                 "fields": sorted(held),
                 "plain": [self._field(*column) for column in sorted(found.plain)],
-                "widths": sorted({width for width, *_ in rollups}),
+                "widths": sorted({rollup.width for rollup in rollups}),
                 "rows": bitmap(found.rows).hex() if holes else "",
                 "loose": bitmap(sorted(found.loose)).hex() if found.loose else "",
                 "lines": draft.digest(),
             }
         )
-        self._connection.execute(
-            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*info, facts, figures, check(*info, facts), crc32(figures)),
-        )
-        return info
+        yield "blocks", [(*info, facts, figures, check(*info, facts), crc32(figures))]
 
-    def _insert_pieces(self, number: int, field: str, kind: Kind, column: Iterable[Piece]) -> int:
-        """The pieces of a column are in the block; gives the number of the column."""
-        place = self._field(field, kind)
-        self._connection.executemany(
-            "INSERT INTO terms VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((number, place, *piece, keys_check(number, place, *piece[:3]), crc32(piece.rows)) for piece in column),
-        )
-        return place
-
-    def _insert_places(self, number: int, draft: Draft | Merged) -> None:
+    def _places(self, number: int, draft: Draft | Merged) -> Iterator[tuple[Any, ...]]:
         at = 0
-        rows: list[tuple[Any, ...]] = []
         for row, segment, offset, ends in draft.stretches:
             times = draft.inversion.times[at : at + len(ends)]
             at += len(ends)
-            span = number, row, len(ends), self._segment(segment), offset, min(times), max(times)
+            span = row, len(ends), self._segment(segment), offset, min(times), max(times)
             data = numbers(ends), numbers(times)
-            rows.append((*span, *data, check(*span[1:]), *map(crc32, data)))
-        self._connection.executemany("INSERT INTO places VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            yield number, *span, *data, check(*span), *map(crc32, data)
 
     def _field(self, name: str, kind: Kind | str) -> int:
         column = name, str(kind)
@@ -244,6 +253,16 @@ class ShardWriter:
             row = self._segments[name], name
             self._connection.execute("INSERT INTO segments VALUES (?, ?, ?)", (*row, check(*row)))
         return self._segments[name]
+
+
+def _info(number: int, draft: Draft | Merged) -> BlockInfo:
+    times = draft.inversion.times
+    return BlockInfo(number, draft.first_seq, draft.last_seq, draft.events, min(times), max(times))
+
+
+def _terms(number: int, column: int, found: Iterable[Piece]) -> Iterator[tuple[Any, ...]]:
+    for piece in found:
+        yield number, column, *piece, keys_check(number, column, *piece[:3]), crc32(piece.rows)
 
 
 def _drafted(runs: Iterable[Run]) -> Draft | None:

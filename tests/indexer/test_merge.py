@@ -2,7 +2,8 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from shards import EVENT, days, path_of
 from stonelog.filestore import Reader
 from stonelog.indexer import Builder, Index
 from stonelog.indexer.block import Block
+from stonelog.indexer.bulk import Stopped
 from stonelog.indexer.draft import Feed
 from stonelog.indexer.opened import Shard
 from stonelog.indexer.planning import Sizes
@@ -167,3 +169,57 @@ def test_damaged_blocks_whose_lines_are_gone_are_left_behind_once(
     assert [record.message.endswith("are damaged") for record in caplog.records].count(True) == 1
     with Index.open(tmp_path) as index:
         assert (index.count("level:info"), index.status().gaps) == (2, 0)
+
+
+def test_lines_that_come_while_blocks_are_made_one_are_indexed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would wait for a second otherwise, and everybody who asks would have to read them."""
+    monkeypatch.setattr("stonelog.indexer.active._OTHERS_WAIT_SECONDS", -1.0)
+    seen: list[int] = []
+    real = ShardWriter.merge
+
+    def merge(writer: ShardWriter, numbers: Sequence[int], between: Callable[[], object] = lambda: None) -> Any:
+        def grow() -> None:
+            if len(seen) < 3:
+                days(tmp_path, 1, first=4 + len(seen))
+                between()
+                seen.append(writer.position.seq)
+
+        return real(writer, numbers, grow)
+
+    with closing(Builder(tmp_path)) as builder:
+        for seq in range(1, 3):
+            days(tmp_path, 1, first=seq)
+            builder.catch_up()
+        chosen = [slice(0, 2)]
+        monkeypatch.setattr(ShardWriter, "merge", merge)
+        monkeypatch.setattr("stonelog.indexer.active.merging", lambda blocks, sizes: chosen.pop() if chosen else None)
+        days(tmp_path, 1, first=3)
+        builder.catch_up()
+    assert seen == [4, 5, 6]
+    with Index.open(tmp_path) as index, closing(sqlite3.connect(path_of(tmp_path, 1))) as connection:
+        assert connection.execute("SELECT first_seq, last_seq FROM blocks ORDER BY first_seq").fetchall() == [
+            (1, 2),
+            *((seq, seq) for seq in range(3, 7)),
+        ]
+        assert (index.count("m5"), index.count("level:info"), index.status().indexed_seq) == (1, 6, 6)
+
+
+def test_a_merge_that_is_stopped_has_done_nothing(tmp_path: Path) -> None:
+    """Whoever stops the store does not wait for it; what was there can go on to be read and written."""
+    stop = threading.Event()
+    days(tmp_path, 6)
+    with written(tmp_path, [2]) as writer, closing(sqlite3.connect(writer.path)) as connection:
+        before = list(connection.iterdump())
+
+        def between() -> None:
+            if stop.is_set():
+                raise Stopped
+            stop.set()
+
+        with pytest.raises(Stopped):
+            writer.merge([1, 2, 3], between)
+        assert list(connection.iterdump()) == before
+        writer.merge([1, 2, 3])
+        assert [(block.first_seq, block.last_seq) for block in writer.blocks] == [(1, 6)]
