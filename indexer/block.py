@@ -63,7 +63,7 @@ class Block:
         *info, facts, checked = row
         if check(*info, facts) != checked:
             raise IndexUnavailable(f"{shard.path}: block {info[0]} is damaged")
-        self.number, self.first_seq, self.last_seq, self.events, self.first_time, self.last_time = info
+        self.number, self.first_seq, self.last_seq, self.events, self.first_time, self.last_time, _ = info
         self.indexed = self.events
         """The events that there were when it was made."""
         self.shard = shard

@@ -1,10 +1,10 @@
 """Which shard files there are and what each covers: `index/catalog.json`, which is replaced as a whole, never changed.
 
-    {"version": 2, "next": 8, "rebuilding": false, "names": ["2026-11-23.jsonl"], "shards": [{...}]}
+    {"version": 1650418121, "next": 8, "rebuilding": false, "names": ["2026-11-23.jsonl"], "shards": [{...}]}
 
-behind eight hexadecimal digits, the CRC-32 of all that follows them. A shard is complete and on stable storage before
-the catalog names it, and a number is never given twice, so that a cut at any moment leaves a good catalog, and at worst
-files that it does not name, which the next indexer removes.
+behind eight hexadecimal digits, the CRC-32 of all that follows them. The version is that of the shards (schema.py). A
+shard is complete and on stable storage before the catalog names it, and a number is never given twice, so that a cut at
+any moment leaves a good catalog, and at worst files that it does not name, which the next indexer removes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zlib import crc32
 
 from stonelog.filestore import dumps, loads
 
-from .schema import NOWHERE, Position, ShardReader
+from .schema import NOWHERE, SCHEMA_VERSION, Position, ShardReader
 
 __all__ = [
     "Catalog",
@@ -42,8 +42,6 @@ __all__ = [
     "write_catalog",
     "write_private",
 ]
-
-CATALOG_VERSION: Final = 2
 
 _OURS: Final = re.compile(r"(\d{6,18})\.(?:sqlite|sqlite-wal|sqlite-shm|sqlite-journal|keys|bad)(?:\.part)?")
 _EARLIER: Final = re.compile(r"events\.sqlite(?:-wal|-shm)?|catalog\.json\.part")
@@ -137,8 +135,8 @@ def read_catalog(directory: Path) -> Catalog:
     if data[:8] != _checksum(data[8:]):
         raise ValueError(f"{catalog_file(directory)}: damaged")
     fields = loads(data[8:])
-    if fields["version"] != CATALOG_VERSION:
-        raise ValueError(f"{catalog_file(directory)}: of version {fields['version']}, expected {CATALOG_VERSION}")
+    if fields["version"] != SCHEMA_VERSION:
+        raise ValueError(f"{catalog_file(directory)}: of version {fields['version']}, expected {SCHEMA_VERSION}")
     shards = tuple(map(shard_of, fields["shards"]))
     return Catalog(shards, frozenset(fields["names"]), fields["next"], fields["rebuilding"])
 
@@ -157,7 +155,7 @@ def write_catalog(directory: Path, catalog: Catalog) -> None:
     """The catalog is on stable storage in the place of the one before. Raises OSError."""
     data = dumps(
         {
-            "version": CATALOG_VERSION,
+            "version": SCHEMA_VERSION,
             "next": catalog.next,
             "rebuilding": catalog.rebuilding,
             "names": sorted(catalog.names),

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from stonelog.filestore import Run
 
 from .foreign import has_time
-from .inversion import MAX_ROWS, Inversion
+from .inversion import MAX_BYTES, MAX_ROWS, Inversion
 
 __all__ = ["STRETCH", "Draft", "Feed", "Stretch"]
 
@@ -19,8 +19,6 @@ _HASH: Final = len('0123456789abcdef"}')
 """A line ends with so many bytes of its hash, and what follows it."""
 STRETCH: Final = 1_024
 """Rows whose places are stored together."""
-_MOST_BYTES: Final = 48 * 1024 * 1024
-"""A block ends when its lines have so many bytes: their values are in memory while it is made."""
 
 
 class Stretch(NamedTuple):
@@ -45,7 +43,7 @@ class Feed:
         while run := self._rest or next(self._runs, None):
             self._rest = None
             bound = bound or run.first_seq + most
-            if run.first_seq >= bound or size >= _MOST_BYTES:
+            if run.first_seq >= bound or size >= MAX_BYTES:
                 self._rest = run
                 return
             if run.last_seq >= bound:
@@ -59,7 +57,7 @@ class Draft:
     """One block: its `seq`s from `first_seq` on, where its lines stand, and what is found under which key."""
 
     def __init__(self) -> None:
-        self.first_seq = self.last_seq = self.events = 0
+        self.first_seq = self.last_seq = self.events = self.size = 0
         self.inversion = Inversion()
         self.stretches: list[Stretch] = []
         self._last: Run | None = None
@@ -84,6 +82,7 @@ class Draft:
         self._place(run, row)
         self._hashes.update(b"".join([line[-_HASH:] for line in run.lines]))
         self.events += len(run.lines)
+        self.size += sum(map(len, run.lines))
         self.last_seq = run.first_seq + len(run.lines) - 1
         self._last = run
 

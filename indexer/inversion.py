@@ -21,10 +21,12 @@ from .keys import LONGEST, MARK, UNINDEXED, Key, Kind, address_key, cut, key_of_
 from .span import microseconds
 from .words import split_words
 
-__all__ = ["MAX_ROWS", "Inversion", "Lists", "Once", "Rows", "Some", "is_word"]
+__all__ = ["MAX_BYTES", "MAX_ROWS", "Inversion", "Lists", "Once", "Rows", "Some", "is_word"]
 
 MAX_ROWS: Final = 32_768
 """The rows of a block, at most: making one takes some 60 MB; a bitmap's container could hold twice as many."""
+MAX_BYTES: Final = 48 << 20
+"""A block ends when its lines have so many bytes: their values are in memory while it is made."""
 
 _MAX_LEAVES: Final = 512
 """An event with more leaves of metadata is loose: not all of them are held."""

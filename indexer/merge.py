@@ -18,7 +18,7 @@ from .draft import STRETCH, Stretch
 from .inversion import Lists, Once, Rows, Some
 from .keys import Key, Kind
 from .postings import key_of_each, rows_of
-from .schema import check, keys_check
+from .schema import BLOCK_COLUMNS, BlockInfo, check, keys_check
 
 __all__ = ["Merged"]
 
@@ -32,7 +32,7 @@ class Merged:
         self, connection: sqlite3.Connection, numbers: Sequence[int], between: Callable[[], object] = lambda: None
     ) -> None:
         """`between` is called after each block. Raises sqlite3.Error, and ValueError if something is damaged."""
-        self.first_seq = self.last_seq = self.events = 0
+        self.first_seq = self.last_seq = self.events = self.size = 0
         self.inversion = Stored()
         self.stretches: list[Stretch] = []
         self._hashes = blake2b(digest_size=8)
@@ -55,17 +55,17 @@ class Merged:
         names: dict[int, str],
         fields: dict[int, tuple[str, Kind]],
     ) -> None:
-        ((*info, data),) = _checked(
+        ((*values, data),) = _checked(
             connection,
-            'SELECT number, first_seq, last_seq, events, first_time, last_time, facts, "check" FROM blocks'
-            " WHERE number = ?",
+            f'SELECT {", ".join(BLOCK_COLUMNS)}, facts, "check" FROM blocks WHERE number = ?',  # noqa: S608 (own names)
             number,
         )
-        facts = loads(data)
-        self.first_seq = self.first_seq or info[1]
-        shift = info[1] - self.first_seq
-        self.last_seq = info[2]
-        self.events += info[3]
+        info, facts = BlockInfo(*values), loads(data)
+        self.first_seq = self.first_seq or info.first_seq
+        shift = info.first_seq - self.first_seq
+        self.last_seq = info.last_seq
+        self.events += info.events
+        self.size += info.size
         self._hashes.update(facts["lines"].encode())
         self.inversion.plain.update(fields[column] for column in facts["plain"])
         if facts["loose"]:

@@ -16,7 +16,7 @@ from stonelog.filestore import Fetcher
 from .block import Block
 from .errors import IndexUnavailable
 from .keys import Key
-from .schema import Position, alone, check, connect_reader, read_position
+from .schema import BLOCK_COLUMNS, Position, alone, check, connect_reader, read_position
 
 __all__ = ["Outdated", "Shard"]
 
@@ -127,8 +127,7 @@ class Shard:
         if self._stale or gone != self._dead:
             same = {block.row: block for block in self._blocks} if gone == self._dead else {}
             rows = self.connection.execute(
-                'SELECT number, first_seq, last_seq, events, first_time, last_time, facts, "check"'
-                " FROM blocks ORDER BY number"
+                f'SELECT {", ".join(BLOCK_COLUMNS)}, facts, "check" FROM blocks ORDER BY number'  # noqa: S608 (own names)
             )
             # What a block that is still there has got already goes on to be of use.
             self._blocks = [same.get(row) or Block(self, row, gone) for row in rows]

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from stonelog.filestore import Segment
 
+from .inversion import MAX_BYTES
 from .schema import MAX_BLOCK, BlockInfo
 
 __all__ = ["Gap", "Sizes", "compacting", "gaps", "merging", "pieces", "plain_bytes"]
@@ -108,8 +109,11 @@ def compacting(blocks: Sequence[BlockInfo], sizes: Sizes) -> slice | None:
 
 
 def _fitting(blocks: Sequence[BlockInfo], first: int, sizes: Sizes) -> int:
-    stop = first + 1
+    stop, size = first + 1, blocks[first].size
     while stop < len(blocks) and blocks[stop].last_seq - blocks[first].first_seq < sizes.block:
+        size += blocks[stop].size
+        if size > MAX_BYTES:
+            break
         stop += 1
     return stop
 

@@ -19,6 +19,7 @@ from .inversion import MAX_ROWS
 from .keys import KEYS_VERSION, Key
 
 __all__ = [
+    "BLOCK_COLUMNS",
     "MAX_BLOCK",
     "NOWHERE",
     "PAGE",
@@ -36,10 +37,12 @@ __all__ = [
     "read_position",
 ]
 
+BLOCK_COLUMNS: Final = "number", "first_seq", "last_seq", "events", "first_time", "last_time", "size"
+"""The fields of BlockInfo, in the table of blocks."""
 MAX_BLOCK: Final = MAX_ROWS
 """The `seq`s of a block, at most."""
-SCHEMA_VERSION: Final = crc32(f"2/{KEYS_VERSION}".encode()) >> 1 | 1
-"""In the file's user_version (31 bits, not 0): a shard with other tables or keys is made anew."""
+SCHEMA_VERSION: Final = crc32(f"3/{KEYS_VERSION}".encode()) >> 1 | 1
+"""In the file's user_version (31 bits, not 0) and in the catalog: shards with other tables or keys are made anew."""
 
 PAGE: Final = 8_192
 """Bytes of a page: in smaller ones the pieces of keys, of one or two thousand bytes, would leave a fifth unused."""
@@ -48,7 +51,7 @@ _TABLES: Final[dict[str, dict[str, type]]] = {
     "segments": {"id": int, "name": str, "check": int},
     "fields": {"id": int, "name": str, "kind": str, "check": int},
     "blocks": {
-        **dict.fromkeys(("number", "first_seq", "last_seq", "events", "first_time", "last_time"), int),
+        **dict.fromkeys(BLOCK_COLUMNS, int),
         "facts": bytes,
         "figures": bytes,
         "check": int,
@@ -100,7 +103,7 @@ NOWHERE: Final = Position("", 0, 0, 0, "")
 
 
 class BlockInfo(NamedTuple):
-    """What a block covers: `seq`s, and times in microseconds since the epoch."""
+    """What a block covers: `seq`s, and times in microseconds since the epoch; its lines have `size` bytes."""
 
     number: int
     first_seq: int
@@ -108,6 +111,7 @@ class BlockInfo(NamedTuple):
     events: int
     first_time: int
     last_time: int
+    size: int
 
 
 def check(*parts: bytes | str | float | None) -> int:
@@ -235,9 +239,7 @@ class ShardReader:
 
 def read_blocks(connection: sqlite3.Connection) -> list[BlockInfo]:
     """The blocks of a shard, oldest first. Raises sqlite3.Error."""
-    rows = connection.execute(
-        "SELECT number, first_seq, last_seq, events, first_time, last_time FROM blocks ORDER BY number"
-    )
+    rows = connection.execute(f"SELECT {', '.join(BLOCK_COLUMNS)} FROM blocks ORDER BY number")  # noqa: S608 (own names)
     return [BlockInfo(*row) for row in rows]
 
 

@@ -31,7 +31,7 @@ _INSERT: Final = {
     "places": "INSERT INTO places VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "rollups": "INSERT INTO rollups VALUES (NULL, ?, ?, ?, ?, ?, ?)",
     "terms": "INSERT INTO terms VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "blocks": "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "blocks": "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 }
 _Rows: TypeAlias = tuple[str, Iterable[tuple[Any, ...]]]
 """The name of a table, and rows for it."""
@@ -257,7 +257,7 @@ class ShardWriter:
 
 def _info(number: int, draft: Draft | Merged) -> BlockInfo:
     times = draft.inversion.times
-    return BlockInfo(number, draft.first_seq, draft.last_seq, draft.events, min(times), max(times))
+    return BlockInfo(number, draft.first_seq, draft.last_seq, draft.events, min(times), max(times), draft.size)
 
 
 def _terms(number: int, column: int, found: Iterable[Piece]) -> Iterator[tuple[Any, ...]]:

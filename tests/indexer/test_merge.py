@@ -84,6 +84,7 @@ def test_made_of_what_is_stored_a_block_is_as_made_of_its_lines(
                 at = data.draw(st.integers(0, len(numbers) - 2))
                 parts.merge(numbers[at : data.draw(st.integers(at + 2, len(numbers)))])
             assert parts.position == whole.position
+            assert [block[1:] for block in parts.blocks] == [block[1:] for block in whole.blocks]
             assert blocks_of(directory, parts) == blocks_of(directory, whole)
 
 

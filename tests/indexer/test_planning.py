@@ -1,10 +1,13 @@
 """Gaps, the cutting of a gap into shards, and which blocks become one."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stonelog.indexer.inversion import MAX_BYTES
 from stonelog.indexer.planning import Gap, Sizes, compacting, gaps, merging, pieces
 from stonelog.indexer.schema import BlockInfo
 
@@ -49,8 +52,8 @@ def test_workers_get_equal_shares() -> None:
     assert [piece.width for piece in pieces(Gap(1, 60), [], SIZES, workers=4)] == [60]
 
 
-def block(number: int, first: int, events: int) -> BlockInfo:
-    return BlockInfo(number, first, first + events - 1, events, 0, 0)
+def block(number: int, first: int, events: int, size: int = 0) -> BlockInfo:
+    return BlockInfo(number, first, first + events - 1, events, 0, 0, size)
 
 
 def live(sizes: list[int], sizes_of: Sizes) -> tuple[list[BlockInfo], int]:
@@ -96,6 +99,17 @@ def test_a_gap_in_the_seqs_keeps_blocks_apart() -> None:
     blocks = [block(number, 1 + 1000 * number, 1) for number in range(20)]
     assert merging(blocks, SIZES) is None
     assert compacting(blocks, SIZES) is None
+
+
+@pytest.mark.parametrize("plan", [merging, compacting])
+def test_large_lines_are_not_all_in_one_block(plan: Callable[..., slice | None]) -> None:
+    """What a block has of its lines is in memory when it is made: sixty megabytes are made two."""
+    blocks = [block(number, 1 + number, 1, MAX_BYTES // 48) for number in range(60)]
+    while (some := plan(blocks, SIZES)) is not None:
+        merged = blocks[some]
+        blocks[some] = [block(0, merged[0].first_seq, len(merged), sum(each.size for each in merged))]
+        assert blocks[some.start].size <= MAX_BYTES
+    assert len(blocks) == 2 or plan is merging
 
 
 @settings(deadline=None)
