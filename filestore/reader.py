@@ -294,19 +294,16 @@ class Reader:
         with _told(self._layout):
             return self._last(self._names())[1]
 
-    def durable_seq(self) -> int:
-        """The highest `seq` known to be on stable storage now; what was only in the cache is synced first."""
+    def durable_seq(self, state: StoreState | None = None) -> int:
+        """The highest `seq` known to be on stable storage: what is in the files, or was at that `state`, is synced."""
         with _told(self._layout):
-            return self._durable(*self._last(self._names()))
-
-    def end(self) -> tuple[str, int]:
-        """The newest segment that has a good line, and its plain bytes: ("", 0) in a store without any."""
-        with _told(self._layout):
-            name, _, end = self._last(self._names())
-            return (name.file if name is not None else "", end)
+            if state is None:
+                return self._durable(*self._last(self._names()))
+            name = SegmentName.parse(state.segment) if state.segment is not None else None
+            return self._durable(name, state.last_seq, state.size)
 
     def state(self) -> StoreState:
-        """How far the store goes now: the answers of `names`, `last_seq` and `durable_seq`, for the price of one.
+        """How far the store goes now.
 
         While nothing changes, that is two looks at the metadata of files: nothing is listed, opened or read.
         """
@@ -315,8 +312,7 @@ class Reader:
             name, last, end = self._last(names)
             if names is not self._files[0]:
                 self._files = names, tuple(each.file for each in names)
-            segment = name.file if name is not None else None
-            return StoreState(self._files[1], segment, end, last, self._durable(name, last, end))
+            return StoreState(self._files[1], name.file if name is not None else None, end, last)
 
     def _names(self) -> list[SegmentName]:
         return self._listed.get(files.mark(self._layout.events), self._list)

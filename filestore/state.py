@@ -24,7 +24,11 @@ class StoreState(NamedTuple):
     segment: str | None
     size: int
     last_seq: int
-    durable_seq: int
+
+    @property
+    def end(self) -> tuple[str, int]:
+        """The segment and its size: ("", 0) in a store without a good line."""
+        return self.segment or "", self.size
 
 
 class Remembered(Generic[Answer]):

@@ -49,9 +49,9 @@ class Handle:
         Raises FileNotFoundError if there is no index, one of view.DAMAGE if what there is cannot be used, Outdated if
         it has become another one meanwhile: asked again, it may answer.
         """
-        end = self._reader.end()
+        state = self._reader.state()
         self._fetch.refresh()
-        coverage = self._trust.look(self._fetch)
+        coverage = self._trust.look(self._fetch, state.names)
         infos = {str(shard.number): shard for shard in coverage.shards}
         with ExitStack() as stack:
             watched: set[sqlite3.Connection] = set()
@@ -72,9 +72,9 @@ class Handle:
 
             stack.callback(self._settle)
             self._watch = watch
-            view = View(self._reader, [], opened, self._dead(coverage), patience, cache, end)
+            view = View(self._reader, [], opened, self._dead(coverage), patience, cache, state)
             view.tail = lambda part: self._tail.read(
-                self._reader, self._fetch, part.after, part.start, end, coverage.live, patience
+                self._reader, self._fetch, part.after, part.start, state.end, coverage.live, patience
             )
             try:
                 view.parts = list(self._parts(coverage, view, doubted))

@@ -154,7 +154,8 @@ class Index:
             following = None
             if len(lines) > limit:
                 following = write_cursor(Cursor(lines[limit - 1].seq, question.since, question.until), key)
-            return Page([line.raw for line in lines[:limit]], following, view.indexed_seq, self._reader.durable_seq())
+            durable = self._reader.durable_seq(view.state)
+            return Page([line.raw for line in lines[:limit]], following, view.indexed_seq, durable)
 
         return self._answer(page, patience)
 

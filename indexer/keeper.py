@@ -26,7 +26,7 @@ from .catalog import (
     write_catalog,
 )
 from .planning import Gap, Sizes, gaps
-from .trust import Names, index_directory, stands, strangers
+from .trust import all_names, index_directory, stands, strangers
 
 __all__ = ["DISK_TROUBLE", "Keeper", "code_of"]
 
@@ -52,7 +52,6 @@ class Keeper:
         self._reader = reader
         self._sizes = sizes
         self._directory = index_directory(reader.directory)
-        self._names = Names(reader)
         self._loaded: tuple[int, int] | None = None
         self._checked: set[int] = set()
 
@@ -93,7 +92,7 @@ class Keeper:
         self.drop([each for each in self.catalog.shards if each.number in bad], "it was found damaged")
         lost = [each for each in self.catalog.sealed if self._size(each) != each.size]
         self.drop(lost, "its file is not what it was")
-        names = self._names.read(self.catalog.names)
+        names = all_names(self._reader, self._reader.names(), self.catalog.names)
         strange = strangers(names, self.catalog.names)
         if strange:
             found = [each for each in self._reader.segments() if each.name in strange]

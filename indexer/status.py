@@ -47,19 +47,19 @@ def index_status(reader: Reader, trust: Trust) -> IndexStatus:
         state = "ok"
         try:
             with reader.fetcher() as fetch:
-                covered = _covered(directory, trust, fetch)
+                covered = _covered(directory, trust, fetch, reader)
         except (sqlite3.Error, OSError, ValueError) as error:
             state = f"unusable: {error}"
-    last_seq = reader.last_seq
-    missing = gaps(covered, last_seq)
+    now = reader.state()
+    missing = gaps(covered, now.last_seq)
     segments = reader.segments() if missing else []
     behind = sum(plain_bytes(segments, *gap) for gap in missing)
     if state == "ok" and missing:
         state = "behind"
     return IndexStatus(
-        indexed_seq=missing[0].first - 1 if missing else last_seq,
-        durable_seq=reader.durable_seq(),
-        last_seq=last_seq,
+        indexed_seq=missing[0].first - 1 if missing else now.last_seq,
+        durable_seq=reader.durable_seq(now),
+        last_seq=now.last_seq,
         behind_bytes=behind,
         state=state,
         shards=len(covered),
@@ -68,11 +68,11 @@ def index_status(reader: Reader, trust: Trust) -> IndexStatus:
     )
 
 
-def _covered(directory: Path, trust: Trust, fetch: Fetcher) -> list[tuple[int, int]]:
+def _covered(directory: Path, trust: Trust, fetch: Fetcher, reader: Reader) -> list[tuple[int, int]]:
     """What the shards cover; looked at again, some times, if they became others meanwhile."""
     tries = 0
     while True:
-        coverage = trust.look(fetch)
+        coverage = trust.look(fetch, reader.state().names)
         try:
             ranges = [(shard.first_seq, _last_of(shard, directory, fetch)) for shard in coverage.shards]
             return [(first, last) for first, last in ranges if last >= first]

@@ -15,7 +15,7 @@ from stonelog.filestore import MAX_LINE, Fetcher, Reader, stamp
 from .catalog import Catalog, ShardInfo, catalog_file, mark_bad, read_catalog, shard_file
 from .schema import Position
 
-__all__ = ["Coverage", "Names", "Trust", "index_directory", "stands", "strangers"]
+__all__ = ["Coverage", "Trust", "all_names", "index_directory", "stands", "strangers"]
 
 _SETTLED_NS: Final = 100_000_000
 """A file or directory that was changed less than so long before it was read may change again at the same time stamp."""
@@ -65,32 +65,15 @@ def strangers(names: Sequence[str], known: frozenset[str]) -> list[str]:
     return [name for name in names[: newest + 1] if name not in known]
 
 
-class Names:
-    """The names of the segments, listed again only when the directory changed. Not for two threads at once."""
+def all_names(reader: Reader, names: Sequence[str], expected: frozenset[str]) -> Sequence[str]:
+    """The names of segments, oldest first. Those of `expected` that are not among them are looked for once more.
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._events = reader.directory / "events"
-        self._seen: tuple[int, list[str]] | None = None
-
-    def read(self, expected: frozenset[str] = frozenset()) -> list[str]:
-        """The names, oldest first. Those of `expected` that are not among them are looked for once more.
-
-        A listing is no snapshot: a segment that is sealed meanwhile may be missed. Raises StonelogError.
-        """
-        try:
-            changed = self._events.stat().st_mtime_ns
-        except OSError:
-            return self._reader.names()
-        if self._seen is not None and self._seen[0] == changed:
-            return self._seen[1]
-        settled = time.time_ns() - changed > _SETTLED_NS
-        names = self._reader.names()
-        if not expected.issubset(names):
-            again = self._reader.names()
-            names = again if set(again) >= set(names) else sorted({*names, *again}, key=_order)
-        self._seen = (changed, names) if settled else None
+    A listing is no snapshot: a segment that is sealed meanwhile may be missed. Raises StonelogError.
+    """
+    if expected.issubset(names):
         return names
+    again = reader.names()
+    return again if set(again) >= set(names) else sorted({*names, *again}, key=_order)
 
 
 def _order(name: str) -> tuple[str, str]:
@@ -104,21 +87,22 @@ class Trust:
 
     def __init__(self, reader: Reader) -> None:
         self._directory = index_directory(reader.directory)
-        self._names = Names(reader)
+        self._reader = reader
         self._turn = threading.Lock()
         self._catalog: tuple[tuple[int, int, int], Catalog] | None = None
         self._good: set[tuple[int, str]] = set()
         self._doubted: set[tuple[int, int, int]] = set()
 
-    def look(self, fetch: Fetcher) -> Coverage:
-        """What can be believed now. An older shard's last line is looked at once, the newest one's every time.
+    def look(self, fetch: Fetcher, names: Sequence[str]) -> Coverage:
+        """What can be believed now that these are the segments.
 
+        An older shard's last line is looked at once, the newest one's every time.
         Raises OSError or ValueError if the catalog cannot be read (FileNotFoundError: there is no index),
         StonelogError if the segments cannot be listed.
         """
         with self._turn:
             mark, catalog = self._read()
-            names = self._names.read(catalog.names)
+            names = all_names(self._reader, names, catalog.names)
             live = frozenset(names)
             if strangers(names, catalog.names):
                 return Coverage((), live, mark)

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
-from stonelog.filestore import Line, Reader, loads
+from stonelog.filestore import Line, Reader, StoreState, loads
 
 from .block import Block
 from .bounds import bounds
@@ -125,8 +125,8 @@ class View:
     """The segments that shards tell of and that are not there any more."""
     patience: Patience
     cache: Kept
-    end: tuple[str, int] = ("", 0)
-    """How far the store went when the question was asked, as Reader.end tells: nobody needs to look behind it."""
+    state: StoreState | None = None
+    """How far the store went when the question was asked, if that is known: nobody needs to look behind it."""
     tail: Callable[[Part], Known] = lambda part: Known.nothing(part.after, part.start)
     """What is known of the lines behind the last shard."""
     touched: str | None = None
@@ -278,7 +278,10 @@ class View:
         return known if len(question.text) <= _LONG else known._replace(memo=Memo(0))
 
     def _is_end(self, place: tuple[str, int] | None) -> bool:
-        return place is not None and place[0] == self.end[0] and place[1] >= self.end[1]
+        if place is None or self.state is None:
+            return False
+        segment, size = self.state.end
+        return place[0] == segment and place[1] >= size
 
     def _read(self, part: Part, known: Known, question: Question, above: int, below: int | None) -> Iterator[Found]:
         """The answers among the lines of the part that follow those that are known."""

@@ -374,7 +374,7 @@ def test_shards_that_take_the_place_of_others_meanwhile_cost_no_scan(
 
     monkeypatch.setattr(View, "_scan", lambda *args: iter(()))
     if moment == "the shards are known":
-        monkeypatch.setattr(Trust, "look", lambda self, fetch: changed(look(self, fetch)))
+        monkeypatch.setattr(Trust, "look", lambda self, fetch, names: changed(look(self, fetch, names)))
     else:
         monkeypatch.setattr(Shard, "begin", lambda self: changed(begin(self)))
     with Index.open(directory) as index:

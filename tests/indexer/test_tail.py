@@ -36,8 +36,8 @@ class Asking:
 
     def read(self, after: int = 0, start: tuple[str, int] | None = None) -> Known:
         self.fetch.refresh()
-        live = frozenset(self.reader.names())
-        return self.tail.read(self.reader, self.fetch, after, start, self.reader.end(), live, Patience())
+        state = self.reader.state()
+        return self.tail.read(self.reader, self.fetch, after, start, state.end, frozenset(state.names), Patience())
 
     def close(self) -> None:
         self.fetch.close()
@@ -61,7 +61,7 @@ def test_each_line_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert seqs(asking.read(4)) == list(range(5, 16))
         days(tmp_path, 2, first=16, day=2)
         known = asking.read(15)
-        assert (seqs(known), known.last, known.place) == ([16, 17], 17, asking.reader.end())
+        assert (seqs(known), known.last, known.place) == ([16, 17], 17, asking.reader.state().end)
     assert read == list(range(1, 18))
 
 

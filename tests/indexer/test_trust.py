@@ -10,7 +10,7 @@ from shards import SMALL, assert_covered, catalog, days, path_of
 from stonelog.filestore import Reader
 from stonelog.indexer import Builder
 from stonelog.indexer.catalog import catalog_file, marked_bad
-from stonelog.indexer.trust import Coverage, Names, Trust, index_directory, strangers
+from stonelog.indexer.trust import Coverage, Trust, all_names, index_directory, strangers
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def built(directory: Path) -> Builder:
 
 def look(trust: Trust, directory: Path) -> Coverage:
     with Reader(directory).fetcher() as fetch:
-        return trust.look(fetch)
+        return trust.look(fetch, Reader(directory).names())
 
 
 def firsts(trust: Trust, directory: Path) -> list[int]:
@@ -133,23 +133,6 @@ def test_trouble_that_may_pass_is_not_held_against_a_shard(built: Builder, direc
 def test_names_that_a_listing_missed_are_looked_for_again(built: Builder, directory: Path) -> None:
     """A segment that changes its form while the directory is listed is not taken for removed."""
 
-    class Missing(Reader):
-        listings = 0
-
-        def names(self) -> list[str]:
-            self.listings += 1
-            return super().names()[self.listings == 1 :]
-
     expected = frozenset(catalog(directory).names)
-    assert set(Names(Missing(directory)).read(expected)) == expected
-
-
-def test_names_are_listed_again_when_the_directory_changed(built: Builder, directory: Path) -> None:
-    """And only then, once the change is some time ago."""
-    names = Names(Reader(directory))
-    assert len(names.read()) == 3
-    days(directory, 1, first=151, day=4)
-    assert len(names.read()) == 4
-    os.utime(directory / "events", (1, 1))
-    first = names.read()
-    assert names.read() is first
+    reader = Reader(directory)
+    assert set(all_names(reader, reader.names()[1:], expected)) == expected
