@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from pyroaring import BitMap
 
@@ -112,8 +113,11 @@ class Shard:
     @cached_property
     def segments(self) -> dict[int, str]:
         """The names of the segments, by number."""
-        rows = self.connection.execute('SELECT id, name, "check" FROM segments')
-        return dict(map(self._checked, rows))
+        rows = self.connection.execute('SELECT id, name, "check" FROM segments').fetchall()
+        # As `check` does it, which takes three times as long: there may be one for each day of years.
+        if any(crc32(f"{number}{name}".encode()) != checked for number, name, checked in rows):
+            raise IndexUnavailable(f"{self.path}: a name is damaged")
+        return {number: name for number, name, _ in rows}
 
     def _checked(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         *values, checked = row

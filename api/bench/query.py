@@ -200,7 +200,7 @@ def _cold(run: _Run) -> Iterator[Figure]:
 
 
 def _days(run: _Run) -> Iterator[Figure]:
-    """The first answer of a new Index of many small days, and of one day with the same events, in turns."""
+    """The first answers of a new Index of many small days, and of one day with the same events, in turns."""
     days = max(2, min(_DAYS, run.events // _DAYS))
     lines = list(islice(event_lines(run.plain), _DIFFERENT))
     size = sum(len(lines[place % len(lines)]) for place in range(days * EVENTS_OF_A_DAY))
@@ -212,16 +212,24 @@ def _days(run: _Run) -> Iterator[Figure]:
             build_store(directory, lines, days=old, active_bytes=active)
             _fill_index(directory, directory)
 
-        def first_answer(directory: Path) -> float:
+        def seconds(directory: Path, ask: Callable[[Index], object]) -> float:
             before = time.perf_counter()
             with Index(directory) as index:
-                index.search(query, limit=LIMIT)
+                ask(index)
             return time.perf_counter() - before
 
-        contestants = {"one": lambda _: first_answer(one), "many": lambda _: first_answer(many)}
-        name = f"first answer of {days:,} sealed days"
-        found = alternate(contestants, run.place, rounds=RUNS, name=name, tell=run.tell)
-    yield Figure.of(name, "s", found["many"], "of one day", found["one"])
+        asked: dict[str, Callable[[Index], object]] = {
+            "first count": lambda index: index.count(query),
+            "first answer": lambda index: index.search(query, limit=LIMIT),
+        }
+        for what, ask in asked.items():
+            contestants = {
+                "one": lambda _, ask=ask: seconds(one, ask),
+                "many": lambda _, ask=ask: seconds(many, ask),
+            }
+            name = f"{what} of {days:,} sealed days"
+            found = alternate(contestants, run.place, rounds=RUNS, name=name, tell=run.tell)
+            yield Figure.of(name, "s", found["many"], "of one day", found["one"])
 
 
 def _run_python(arguments: Sequence[str], bytecode: Path) -> None:

@@ -49,8 +49,9 @@ def test_opening_appending_and_asking_at_once_have_their_targets(figures):
 def test_opening_many_days_and_a_new_index_of_sealed_ones_are_beside_their_like(figures):
     """A store of many days beside one of a day, and a search that has to unpack beside the same of plain days."""
     found = {figure.name: figure for figure in figures}
-    assert found["first answer of 2 sealed days"].against == "of one day"
-    assert len(found["first answer of 2 sealed days"].our_rounds) == 2
+    for what in ("first count", "first answer"):
+        assert found[f"{what} of 2 sealed days"].against == "of one day"
+        assert len(found[f"{what} of 2 sealed days"].our_rounds) == 2
     assert found["rare word, sealed, a new Index, p95"].against == "warm"
 
 
