@@ -14,7 +14,7 @@ def test_front_door():
     """`from stonelog.api import create_app` is all that an embedding program needs."""
     import stonelog.api
 
-    assert stonelog.api.__all__ == ["create_app"]
+    assert stonelog.api.__all__ == ["bound", "create_app"]
     with pytest.raises(AttributeError, match="nonesuch"):
         stonelog.api.nonesuch
 

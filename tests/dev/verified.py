@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from freezegun import freeze_time
+
 from segments import batches, lay, line
 from stonelog.filestore import Fault, Store, verify
 
@@ -37,6 +39,6 @@ def sealed(directory: Path, codec: str = "gzip", count: int = 6) -> Path:
     shutil.rmtree(directory, ignore_errors=True)
     lay(directory, d23=b"".join(batches(*[1] * count)), d24=line(count + 1, count))
     (directory / "stonelog.toml").write_text(f'[seal]\ncodec = "{codec}"\n')
-    with Store.open(directory) as store:
+    with freeze_time("2026-11-24 12:00"), Store.open(directory) as store:
         store.upkeep.seal()
     return directory / "events"

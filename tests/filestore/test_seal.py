@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
 from sealed import by_ten, events, names, seal, seqs
 from segments import lay, line
@@ -88,6 +89,7 @@ def test_F35_a_page_that_cannot_be_read_stops_the_sealing(directory: Path, monke
     assert names(directory) == ["23.jsonl", "24.jsonl"]
 
 
+@freeze_time("2026-11-22 12:00", tick=True)
 @pytest.mark.parametrize("call", ["create", "write_all", "fsync", "rename", "fsync_directory", "remove"])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
 def test_F36_a_step_that_fails_leaves_every_event_and_the_next_sealing_ends_it(

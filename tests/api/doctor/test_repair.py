@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
 from segments import DAY, batches, lay, line
 from stonelog.api.doctor import examine, repair
@@ -12,6 +13,13 @@ from stonelog.filestore import Reader, Store, verify
 from stonelog.indexer import Index
 
 GZIP, MANIFEST = "2026-11-23.jsonl.gz", "2026-11-23.manifest.json"
+
+
+@pytest.fixture(autouse=True)
+def _day():
+    """The day of the newest segment is today: a later one would begin another segment."""
+    with freeze_time("2026-11-24 12:00", tick=True):
+        yield
 
 
 @pytest.fixture
