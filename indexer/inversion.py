@@ -7,21 +7,22 @@ event costs several times what is done for each column, and a block has 32,768 r
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, repeat
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain, compress, repeat
 from typing import Any, Final, TypeAlias, cast
 
 from pyroaring import BitMap
 
 from stonelog.filestore import FIELDS
 
+from .column import Column, Postings
 from .fields import SEARCHED, fits, json_text, kind_of
-from .keys import LONGEST, MARK, UNINDEXED, Key, Kind, address_key, cut, key_of_leaf
+from .keys import LONGEST, UNINDEXED, Key, Kind, address_key, cut_all, key_of_leaf
 from .span import microseconds
 from .words import split_words
 
-__all__ = ["MAX_BYTES", "MAX_ROWS", "Inversion", "Lists", "Once", "Rows", "Some", "is_word"]
+__all__ = ["MAX_BYTES", "MAX_ROWS", "Inversion", "Rows", "is_word"]
 
 MAX_ROWS: Final = 32_768
 """The rows of a block, at most: making one takes some 60 MB; a bitmap's container could hold twice as many."""
@@ -44,13 +45,13 @@ _WORDED: Final = frozenset({*SEARCHED, "tags"} - _SCOPED)
 _LARGEST: Final = 2**63
 _MAX_PLAIN: Final = 16
 _SAMPLE: Final = 256
-"""After so many values it is known whether a column's values mostly differ."""
+"""With so many different values it is worth it to look for words among them instead of holding them twice."""
+_ONCE: Final = 2
+"""Where a value comes less often than that on average, most come once."""
+_OFTEN: Final = 32
+"""Where a value comes so often on average, all its rows are added at once to each of its words."""
 
 Rows: TypeAlias = Sequence[int]
-Some: TypeAlias = dict[Key, list[int]]
-"""Keys with the rows that have them, ascending."""
-Once: TypeAlias = dict[Key, int]
-"""Keys that one row has, with it."""
 
 
 def is_word(value: Key) -> bool:
@@ -70,55 +71,13 @@ class _Minutes(dict[str, int]):
         return value
 
 
-class Lists:
-    """The rows of each value of one column.
-
-    Where most values differ, a list for each would cost more than all else: then values and rows wait side by side
-    until all have come, and only a value that came twice gets a list.
-    """
-
-    def __init__(self) -> None:
-        self._some: defaultdict[Key, list[int]] = defaultdict(list)
-        self._once: Once = {}
-        self._wide = False
-        self._values: list[Key] = []
-        self._at: list[int] = []
-        self._taken = 0
-
-    def extend(self, values: Sequence[Key], rows: Rows) -> None:
-        """`values[n]` is one of those of the event at `rows[n]`; rows come in their order."""
-        if self._wide:
-            self._values += values
-            self._at += rows
-            return
-        deque(map(list.append, map(self._some.__getitem__, values), rows), maxlen=0)
-        self._taken += len(values)
-        self._wide = self._taken >= _SAMPLE and len(self._some) * 2 > self._taken
-
-    def settled(self) -> tuple[Some, Once]:
-        """All that has come; no key is in both."""
-        if self._values:
-            some, last = self._some, dict(zip(self._values, self._at, strict=True))
-            if len(last) < len(self._values):
-                again = [(value, row) for value, row in zip(self._values, self._at, strict=True) if last[value] != row]
-                for value, row in again:
-                    some[value].append(row)
-            for value in some.keys() & last.keys():
-                some[value].append(last.pop(value))
-            for value in [value for value, rows in some.items() if len(rows) == 1]:
-                last[value] = some.pop(value)[0]
-            self._once = last
-            self._values, self._at = [], []
-        return self._some, self._once
-
-
 class Inversion:
     """The keys of the events of one block, gathered run by run."""
 
     def __init__(self) -> None:
-        self._columns: dict[tuple[str, Kind], Lists] = {}
+        self._columns: defaultdict[tuple[str, Kind], Column] = defaultdict(Column)
         self._any: defaultdict[str, BitMap] = defaultdict(BitMap)
-        self._words: defaultdict[str, defaultdict[Key, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._words: defaultdict[str, Column] = defaultdict(Column)
         self._minutes = _Minutes()
         self._paths: set[str] = set()
         self.plain: set[tuple[str, Kind]] = set()
@@ -137,7 +96,7 @@ class Inversion:
         """
         self.times.extend(self._times([event["time"] for event in events]))
         self.rows.extend(range(row, row + len(events)))
-        for shape, group, rows in _by_shape(events, range(row, row + len(events))):
+        for shape, group, rows in _by_shape(events, array("I", range(row, row + len(events)))):
             for field, values in zip(shape, zip(*map(dict.values, group), strict=True), strict=True):
                 if field not in UNINDEXED:
                     self._take(field, values, rows)
@@ -163,9 +122,9 @@ class Inversion:
             elif kind == "list":
                 for value, row in zip(values, rows, strict=True):
                     elements = list(dict.fromkeys(value))
-                    self._column(field, "text").extend(elements, [row] * len(elements))
+                    self._columns[field, "text"].extend(elements, repeat(row, len(elements)))
             else:
-                self._column(field, "text").extend(values, rows)
+                self._columns[field, "text"].extend(values, rows)
 
     def _read(self, field: str, values: Sequence[Any], rows: Rows) -> tuple[Sequence[Any], Rows]:
         """The values that are texts, or lists of texts, and their rows."""
@@ -182,7 +141,7 @@ class Inversion:
         """The values of the field's type; others, by another hand, are not seen, and their rows are loose."""
         kind = kind_of(field)
         good = [place for place, value in enumerate(values) if fits(kind, value)]
-        kept = [rows[place] for place in good]
+        kept = array("I", [rows[place] for place in good])
         odd = set(rows).difference(kept)
         self.loose |= odd
         self._any[field] -= BitMap(odd)
@@ -190,27 +149,16 @@ class Inversion:
 
     def _seen(self, field: str, rows: Rows) -> None:
         """The events of these rows have the field."""
-        if isinstance(rows, range):
-            self._any[field].add_range(rows.start, rows.stop)
-        else:
-            self._any[field].update(rows)
-
-    def _column(self, field: str, kind: Kind) -> Lists:
-        lists = self._columns.get((field, kind))
-        if lists is None:
-            lists = self._columns[field, kind] = Lists()
-        return lists
+        self._any[field].update(rows)
 
     def _take_words(self, scope: str, texts: Sequence[str], rows: Rows) -> None:
-        words = list(map(set, split_words(texts)))
-        at = chain.from_iterable(map(repeat, rows, map(len, words)))
-        lists = self._words[scope]
-        deque(map(list.append, map(lists.__getitem__, chain.from_iterable(words)), at), maxlen=0)
+        words = split_words(texts)
+        self._words[scope].extend(chain.from_iterable(words), chain.from_iterable(map(repeat, rows, map(len, words))))
 
     def _take_metadata(self, values: Sequence[Any], rows: Rows) -> None:
         if set(map(type, values)) != {dict}:  # by another hand: whatever it is, it is looked through on the line
             self.loose.update(row for value, row in zip(values, rows, strict=True) if type(value) is not dict)
-            rows = [row for value, row in zip(values, rows, strict=True) if type(value) is dict]
+            rows = array("I", [row for value, row in zip(values, rows, strict=True) if type(value) is dict])
             values = [value for value in values if type(value) is dict]
         for shape, group, here in _by_shape(values, rows):
             if len(shape) > _MAX_LEAVES:
@@ -232,7 +180,7 @@ class Inversion:
         elif not self._holds(field):
             self.loose.update(rows)
         else:
-            self._column(field, kind).extend(values, rows)
+            self._columns[field, kind].extend(values, rows)
             if field.startswith("metadata."):
                 self._seen(field, rows)
 
@@ -243,7 +191,7 @@ class Inversion:
             if value == 0 and not field.startswith("metadata."):
                 leaves[field, "float", 0.0] = None  # -0.0, which is counted, if not asked for, as the same
         for path, kind, key in leaves:
-            self._column(path, kind).extend([key], [row])
+            self._columns[path, kind].extend([key], [row])
         for path in dict.fromkeys(path for path, _, _ in leaves):
             if path.startswith("metadata."):
                 self._any[path].add(row)
@@ -275,42 +223,57 @@ class Inversion:
         self._paths.add(path)
         return True
 
-    def lists(self, field: str, kind: str) -> Iterator[tuple[Key, Rows]]:
-        """Each value of the column, whole, with the rows that have it, ascending; before `take` is asked for them."""
-        lists = self._columns.get((field, cast(Kind, kind)))
-        some, once = lists.settled() if lists else ({}, {})
-        yield from some.items()
-        yield from zip(once, zip(once.values()))  # noqa: B905 (of one length, and quicker without looking)
+    def column(self, field: str, kind: str) -> Column | None:
+        """The column, its values whole, before `take` has given it; None if there is none."""
+        return self._columns.get((field, cast(Kind, kind)))
 
     def presence(self) -> Iterator[tuple[str, BitMap]]:
         """Each field and path with the rows of the events that have it."""
         yield from self._any.items()
 
-    def take(self) -> Iterator[tuple[str, Kind, Some, Once]]:
-        """Each field and kind with the rows of its keys. What is given is gone from here.
+    def take(self) -> Iterator[tuple[str, Kind, Postings]]:
+        """Each field and kind with its keys. What is given is gone from here.
 
-        A value that is a word itself, as numbers and most identifiers are, is not held a second time among the words if
-        one event has it: `plain` tells of which columns that is so.
+        A value that is a word itself, as numbers and most identifiers are, is not held a second time among the words
+        where nearly every event has another one: `plain` tells of which columns that is so.
         """
-        other = self._words[""]
         while self._columns:
-            (field, kind), lists = self._columns.popitem()
-            some, once = lists.settled()
+            (field, kind), column = self._columns.popitem()
+            names = column.values()
+            if not names:
+                continue
             if field in _WORDED or field.startswith("metadata."):
-                worded = once
-                if kind in ("text", "int") and len(once) > _SAMPLE and len(self.plain) < _MAX_PLAIN:
-                    worded = _not_words(once)
-                    if len(worded) < len(once):
-                        self.plain.add((field, kind))
-                _add_words(other, some, worded)
+                self._add_words((field, kind), column, names)
             if kind_of(field) == "address":
-                yield from _addresses(field, some, once)
+                yield from _addresses(field, column, names)
             else:
-                yield field, kind, *(_cut(some, once) if kind == "text" else (some, once))
+                yield field, kind, column.postings(cut_all(column.texts()) if kind == "text" else names)
         while self._words:
             scope, words = self._words.popitem()
-            # A row comes once for each value of it that has the word.
-            yield scope, "word", *_cut(words, {})
+            yield scope, "word", words.postings(cut_all(words.texts()))
+
+    def _add_words(self, place: tuple[str, Kind], column: Column, names: list[Key]) -> None:
+        """The words of the column's values are held too."""
+        texts = list(map(json_text, names))
+        many = len(names) > _SAMPLE and column.repeats < _ONCE
+        if many and place[1] in ("text", "int") and len(self.plain) < _MAX_PLAIN:
+            others = _not_words(names, texts)
+            if others != texts:
+                self.plain.add(place)
+                if not any(others):
+                    return
+                texts = others
+        words, split = self._words[""], split_words(texts)
+        if column.repeats >= _OFTEN:
+            for found, rows in zip(split, column.bitmaps(), strict=True):
+                for word in found:
+                    words.add(word, rows)
+            return
+        lengths = list(map(len, split))
+        words.extend(
+            chain.from_iterable(map(split.__getitem__, column.codes)),
+            chain.from_iterable(map(repeat, column.rows, map(lengths.__getitem__, column.codes))),
+        )
 
 
 def _one_kind(kinds: set[type], values: Sequence[Any]) -> Kind | None:
@@ -322,62 +285,38 @@ def _one_kind(kinds: set[type], values: Sequence[Any]) -> Kind | None:
     return "float" if kinds == {float} and all(values) else None
 
 
-def _not_words(once: Once) -> Once:
-    """What of it is no word."""
-    texts = list(map(str, once))
+def _not_words(names: list[Key], texts: list[str]) -> list[str]:
+    """The texts of the names, empty in the place of those that are words."""
     joined = "".join(texts)
-    are_words = joined.isascii() and joined.isalnum() and joined == joined.lower() and "" not in once
+    are_words = joined.isascii() and joined.isalnum() and joined == joined.lower() and "" not in texts
     if are_words and max(map(len, texts)) <= LONGEST:
-        return {}  # a column is of one kind: a minus sign or a capital would have shown
-    return {key: row for key, row in once.items() if not is_word(key)}
+        return [""] * len(texts)  # a column is of one kind: a minus sign or a capital would have shown
+    return ["" if is_word(name) else text for name, text in zip(names, texts, strict=True)]
 
 
 def _by_shape(
     objects: Sequence[dict[str, Any]], rows: Rows
 ) -> Iterator[tuple[tuple[str, ...], Sequence[dict[str, Any]], Rows]]:
     """The objects that have the same names in the same order, with their rows."""
+    names = list(map(tuple, objects))
+    if names and names.count(names[0]) == len(names):
+        yield names[0], objects, rows
+        return
     shapes: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    for place, value in enumerate(objects):
-        shapes[tuple(value)].append(place)
+    for place, name in enumerate(names):
+        shapes[name].append(place)
     for shape, places in shapes.items():
-        if len(places) == len(objects):
-            yield shape, objects, rows
-        else:
-            yield shape, [objects[place] for place in places], [rows[place] for place in places]
+        yield shape, [objects[place] for place in places], array("I", map(rows.__getitem__, places))
 
 
-def _add_words(words: defaultdict[Key, list[int]], some: Some, once: Once) -> None:
-    """The words of the values are added to `words`."""
-    for rows, found in zip(some.values(), split_words(list(map(json_text, some))), strict=True):
-        for word in dict.fromkeys(found):
-            words[word] += rows
-    split = split_words(list(map(json_text, once)))
-    at = chain.from_iterable(map(repeat, once.values(), map(len, split)))
-    deque(map(list.append, map(words.__getitem__, chain.from_iterable(split)), at), maxlen=0)
-
-
-def _cut(some: Some, once: Once) -> tuple[Some, Once]:
-    """The same rows, under keys that are not too long."""
-    for key in [*_long(some), *_long(once)]:
-        rows = [once.pop(key)] if key in once else some.pop(key)
-        some.setdefault(cut(str(key)), []).extend(rows)
-    return some, once
-
-
-def _long(keys: Iterable[Key]) -> list[Key]:
-    """Those of the texts that cannot be keys as they are."""
-    texts = list(map(str, keys))
-    joined = "".join(texts)
-    if max(map(len, texts), default=0) <= LONGEST and (joined.isascii() or MARK not in joined):
-        return []
-    return [text for text in texts if len(text) > LONGEST or MARK in text]
-
-
-def _addresses(field: str, some: Some, once: Once) -> Iterator[tuple[str, Kind, Some, Once]]:
-    """The rows of addresses, by their kinds; several texts may write the same."""
-    kinds: dict[Kind, Some] = {}
-    for text, rows in chain(some.items(), ((text, [row]) for text, row in once.items())):
-        kind, key = address_key(str(text))
-        kinds.setdefault(kind, {}).setdefault(key, []).extend(rows)
-    for kind, found in kinds.items():
-        yield field, kind, found, {}
+def _addresses(field: str, column: Column, names: list[Key]) -> Iterator[tuple[str, Kind, Postings]]:
+    """The keys of addresses, by their kinds; several texts may write the same."""
+    kinds, keys = zip(*(address_key(str(text)) for text in names), strict=True)
+    for kind in dict.fromkeys(kinds):
+        if kinds.count(kind) == len(kinds):
+            yield field, kind, column.postings(keys)
+            continue
+        wanted = [kinds[number] == kind for number in column.codes]
+        part = Column()
+        part.extend(compress(map(keys.__getitem__, column.codes), wanted), compress(column.rows, wanted))
+        yield field, kind, part.postings()

@@ -20,6 +20,7 @@ __all__ = [
     "Kind",
     "address_key",
     "cut",
+    "cut_all",
     "is_cut",
     "key_of_address",
     "key_of_leaf",
@@ -49,6 +50,14 @@ def cut(text: str) -> str:
     if len(text) <= LONGEST and MARK not in text:
         return text
     return f"{text[:HEAD]}{MARK}{blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
+def cut_all(texts: list[str]) -> list[str]:
+    """The texts as keys, in the same order; quick if none has to be cut."""
+    joined = "".join(texts)
+    if max(map(len, texts), default=0) > LONGEST or (not joined.isascii() and MARK in joined):
+        return list(map(cut, texts))
+    return texts
 
 
 def is_cut(key: object) -> bool:

@@ -14,8 +14,8 @@ from pyroaring import BitMap
 
 from stonelog.filestore import loads
 
+from .column import Column, Postings
 from .draft import STRETCH, Stretch
-from .inversion import Lists, Once, Rows, Some
 from .keys import Key, Kind
 from .postings import key_of_each, rows_of
 from .schema import BLOCK_COLUMNS, BlockInfo, check, keys_check
@@ -108,8 +108,8 @@ class Stored:
     """The keys of several blocks together, as an Inversion gives those of one."""
 
     def __init__(self) -> None:
-        self._columns: defaultdict[tuple[str, Kind], Lists] = defaultdict(Lists)
-        self._many: defaultdict[tuple[str, Kind], defaultdict[Key, BitMap]] = defaultdict(lambda: defaultdict(BitMap))
+        self._columns: defaultdict[tuple[str, Kind], Column] = defaultdict(Column)
+        self._any: defaultdict[str, BitMap] = defaultdict(BitMap)
         self.plain: set[tuple[str, Kind]] = set()
         self.loose: set[int] = set()
         self.rows = array("H")
@@ -117,40 +117,28 @@ class Stored:
 
     def add(self, field: str, kind: str, shift: int, first: Key, keys: bytes | None, counts: Any, rows: bytes) -> None:
         """A piece (postings.py) of a block whose first row is this one's row `shift`."""
-        column = field, cast(Kind, kind)
-        if keys is None:
-            key = bool(first) if kind == "bool" else first
-            self._many[column][key] |= BitMap.deserialize(rows).shift(shift)
+        if kind == _ANY:
+            self._any[field] |= BitMap.deserialize(rows).shift(shift)
             return
-        self._columns[column].extend(key_of_each(keys, counts), [row + shift for row in rows_of("H", rows)])
+        column = self._columns[field, cast(Kind, kind)]
+        if keys is None:
+            column.add(bool(first) if kind == "bool" else first, BitMap.deserialize(rows).shift(shift))
+        else:
+            column.extend(key_of_each(keys, counts), [row + shift for row in rows_of("H", rows)])
 
-    def _settled(self, column: tuple[str, Kind]) -> tuple[Some, Once]:
-        some, once = self._columns[column].settled()
-        for key, rows in self._many.pop(column, {}).items():
-            rows.update(some.pop(key, ()))
-            if key in once:
-                rows.add(once.pop(key))
-            some[key] = cast("list[int]", rows)  # whatever is asked of the one, the other can tell
-        return some, once
-
-    def lists(self, field: str, kind: str) -> Iterator[tuple[Key, Rows]]:
-        """Each key of the column with the rows that have it."""
-        column = field, cast(Kind, kind)
-        if column in self._columns or column in self._many:
-            some, once = self._settled(column)
-            yield from some.items()
-            yield from zip(once, zip(once.values()))  # noqa: B905 (of one length, and quicker without looking)
+    def column(self, field: str, kind: str) -> Column | None:
+        """The column, before `take` has given it; None if there is none."""
+        return self._columns.get((field, cast(Kind, kind)))
 
     def presence(self) -> Iterator[tuple[str, BitMap]]:
         """Each field and path with the rows of the events that have it."""
-        for field, kind in [column for column in self._many if column[1] == _ANY]:
-            yield field, self._many.pop((field, kind))[0]
+        yield from self._any.items()
 
-    def take(self) -> Iterator[tuple[str, Kind, Some, Once]]:
-        """Each field and kind with the rows of its keys. What is given is gone from here."""
-        for column in dict.fromkeys([*self._columns, *self._many]):
-            yield *column, *self._settled(column)
-            del self._columns[column]
+    def take(self) -> Iterator[tuple[str, Kind, Postings]]:
+        """Each field and kind with its keys. What is given is gone from here."""
+        while self._columns:
+            (field, kind), column = self._columns.popitem()
+            yield field, kind, column.postings()
 
 
 def _checked(connection: sqlite3.Connection, statement: str, *values: object) -> list[tuple[Any, ...]]:

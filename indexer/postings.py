@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import orjson
 from pyroaring import BitMap
 
-from .inversion import Once, Some
+from .column import Postings, bitmap_of
 from .keys import Key
 
 __all__ = ["Piece", "bitmap", "key_of_each", "numbers", "pieces", "presence", "rows_of"]
@@ -65,7 +65,7 @@ def key_of_each(keys: bytes, counts: bytes | None) -> Sequence[Key]:
 
 def bitmap(rows: Sequence[int] | BitMap) -> bytes:
     """The rows, in any order, each once or several times, as a serialised bitmap."""
-    found = BitMap(array("I", rows))  # of 16-bit numbers it takes no array
+    found = rows.copy() if isinstance(rows, BitMap) else BitMap(array("I", rows))  # of 16-bit numbers it takes no array
     found.run_optimize()
     return found.serialize()
 
@@ -75,40 +75,31 @@ def presence(rows: BitMap) -> Piece:
     return Piece(0, None, len(rows), bitmap(rows))
 
 
-def pieces(some: Some, once: Once, *, repeated: bool) -> Iterator[Piece]:
-    """The pieces of a column, by key; `repeated` says that a row may stand several times among those of a key."""
-    keys = sorted(chain(some, once))
-    for at in range(0, len(keys), _TOGETHER):
-        together = keys[at : at + _TOGETHER]
-        if some.keys().isdisjoint(together):
-            rows = array("H", map(once.__getitem__, together))
-            yield Piece(together[0], orjson.dumps(together), None, numbers(rows))
-            continue
-        lists = [some.get(key) or [once[key]] for key in together]
-        if repeated:
-            lists = [rows if len(rows) == 1 else sorted(set(rows)) for rows in lists]
-        if max(map(len, lists)) < MANY:
-            yield _joined(together, lists)
+def pieces(found: Postings) -> Iterator[Piece]:
+    """The pieces of a column, by key."""
+    for at in range(0, len(found.keys), _TOGETHER):
+        together = found.part(at, at + _TOGETHER)
+        if max(together.counts) < MANY:
+            yield _joined(together)
         else:
-            yield from _parted(together, lists)
+            yield from _parted(together)
 
 
-def _parted(keys: list[Key], lists: list[list[int]]) -> Iterator[Piece]:
+def _parted(found: Postings) -> Iterator[Piece]:
     """The pieces of some neighbouring keys: those that many rows have stand alone."""
     begin = 0
-    for at, rows in enumerate(lists):
-        if len(rows) >= MANY:
+    for at, (key, number, container) in enumerate(zip(*found, strict=True)):
+        if number >= MANY:
             if begin < at:
-                yield _joined(keys[begin:at], lists[begin:at])
-            many = BitMap(rows)
-            many.run_optimize()
-            key = keys[at]
-            yield Piece(int(key) if isinstance(key, bool) else key, None, len(many), many.serialize())
+                yield _joined(found.part(begin, at))
+            rows = bitmap_of(container, number)
+            rows.run_optimize()
+            yield Piece(int(key) if isinstance(key, bool) else key, None, number, rows.serialize())
             begin = at + 1
-    if begin < len(keys):
-        yield _joined(keys[begin:], lists[begin:])
+    if begin < len(found.keys):
+        yield _joined(found.part(begin, len(found.keys)))
 
 
-def _joined(keys: list[Key], lists: list[list[int]]) -> Piece:
-    counts = numbers(array("H", map(len, lists)))
-    return Piece(keys[0], orjson.dumps(keys), counts, numbers(array("H", chain.from_iterable(lists))))
+def _joined(found: Postings) -> Piece:
+    counts = None if max(found.counts) == 1 else numbers(array("H", found.counts))
+    return Piece(found.keys[0], orjson.dumps(found.keys), counts, b"".join(found.rows))  # type: ignore[arg-type]

@@ -8,14 +8,16 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby, islice, pairwise, repeat
 from operator import le
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from stonelog.filestore import dumps
 
-from .keys import LONGEST, MARK, Key, Kind, cut, shown_address
+from .column import Column
+from .keys import Key, Kind, cut_all, shown_address
 from .sketch import Distinct, Quantiles, buckets_of
 from .span import DAY, HOUR, MINUTE
 
@@ -23,24 +25,21 @@ __all__ = [
     "DIMENSIONS",
     "Columns",
     "Rollup",
-    "Rows",
     "block_figures",
     "block_rollups",
-    "cut_all",
     "error_count",
     "status_class",
 ]
 
-Rows: TypeAlias = Callable[[str, Kind], Iterable[tuple[Key, Sequence[int]]]]
-"""Of a field and a kind of key, each key with its rows, ascending."""
-_Cut: TypeAlias = Callable[[Collection[str]], Collection[str]]
-_Column: TypeAlias = "list[Any]"
+Find: TypeAlias = Callable[[str, Kind], Column | None]
+"""The column of a field and a kind of key, if there is one."""
+_Cut: TypeAlias = Callable[[list[str]], list[str]]
+_Values: TypeAlias = "list[Any]"
 """The value of each row; None where there is none."""
 
 DIMENSIONS: Final = ("level", "category", "action", "outcome", "status")
 """What the events of a step are counted by: fields, and the class of the status code, such as `2xx`."""
-_NUMBERS: Final[tuple[Kind, ...]] = ("int", "float")
-_ADDRESSES: Final[tuple[Kind, ...]] = ("v4", "v6")
+_ADDRESSES: Final[tuple[Kind, ...]] = ("text", "v4", "v6")
 _FEWEST: Final = 64
 """Events that a step has on average, at least: for fewer, it is as quick to count their rows."""
 
@@ -69,14 +68,7 @@ def status_class(status: int) -> str:
     return f"{status // 100}xx"
 
 
-def _as_they_are(texts: Collection[str]) -> Collection[str]:
-    return texts
-
-
-def cut_all(texts: Collection[str]) -> Collection[str]:
-    """The texts as keys; quick if none has to be cut."""
-    if texts and (max(map(len, texts)) > LONGEST or MARK in "".join(texts)):
-        return set(map(cut, texts))
+def _as_they_are(texts: list[str]) -> list[str]:
     return texts
 
 
@@ -87,21 +79,21 @@ class Columns:
     the lists give was cut already.
     """
 
-    def __init__(self, lists: Rows, times: array[int], present: Sequence[int], *, are_keys: bool = False) -> None:
+    def __init__(self, find: Find, times: array[int], present: Sequence[int], *, are_keys: bool = False) -> None:
         cut = _as_they_are if are_keys else cut_all
         size = len(times)
-        self.counted: dict[str, _Column] = {name: _column(size, lists(name, "text")) for name in DIMENSIONS[:-1]}
-        statuses = ((status_class(int(key)), rows) for key, rows in lists("status_code", "int"))
-        self.counted["status"] = _column(size, statuses)
-        self.risk = _column(size, lists("risk_score", "int"))
-        self.response = _column(size, _buckets(lists))
+        self.counted: dict[str, _Values] = {name: _by_row(size, find(name, "text")) for name in DIMENSIONS[:-1]}
+        self.counted["status"] = _by_row(size, find("status_code", "int"), _status_classes)
+        self.risk = _by_row(size, find("risk_score", "int"))
+        self.response = _by_row(size, find("response_time_ms", "int"), _buckets)
+        _by_row(size, find("response_time_ms", "float"), _buckets, self.response)
         self.times: Sequence[int] = times
         order = None
         if len(present) != size or not all(map(le, times, islice(times, 1, None))):
             order = sorted(present, key=times.__getitem__)
         first, last = (times[order[0]], times[order[-1]]) if order else (times[0], times[-1])
-        one_day = first // DAY == last // DAY and not any(True for _ in lists("user_id", "text"))
-        self.distinct_by_day = [_all_distinct(lists, cut)] if one_day else _distinct_by_day(lists, times, order, cut)
+        one_day = first // DAY == last // DAY and find("user_id", "text") is None
+        self.distinct_by_day = [_all_distinct(find, cut)] if one_day else _distinct_by_day(find, times, order, cut)
         """A packed Distinct of the values of each day: the texts are hashed once for all that is made of them."""
         if order is not None:
             self._put_in_order(order)
@@ -117,54 +109,69 @@ class Columns:
         self.counted = {name: ordered(column) for name, column in self.counted.items()}
 
 
-def _column(size: int, values: Iterable[tuple[Any, Sequence[int]]], column: _Column | None = None) -> _Column:
-    """The column of the values and their rows; what is in `column` stays where they have none."""
-    column = [None] * size if column is None else column
-    for value, rows in values:
-        if len(rows) == 1:
-            column[rows[0]] = value
-        else:
-            for row in rows:
-                column[row] = value
-    return column
+def _same(values: list[Key]) -> list[Any]:
+    return values
 
 
-def _names(lists: Rows, field: str) -> Iterable[tuple[Any, Sequence[int]]]:
-    """The texts of a field; an empty one names nobody."""
-    return ((key, rows) for key, rows in lists(field, "text") if key)
+def _by_row(
+    size: int,
+    column: Column | None,
+    shown: Callable[[list[Key]], list[Any]] = _same,
+    found: _Values | None = None,
+) -> _Values:
+    """What is shown of the column's value of each row; what is in `found` stays where there is none."""
+    found = [None] * size if found is None else found
+    return found if column is None else column.by_row(shown(column.values()), found)
 
 
-def _addresses(lists: Rows) -> Iterable[tuple[Any, Sequence[int]]]:
-    yield from lists("ip_address", "text")
-    for kind in _ADDRESSES:
-        yield from ((shown_address(kind, key), rows) for key, rows in lists("ip_address", kind))
+def _status_classes(values: list[Key]) -> list[str]:
+    return [status_class(int(value)) for value in values]
 
 
-def _buckets(lists: Rows) -> Iterator[tuple[int, Sequence[int]]]:
-    for kind in _NUMBERS:
-        found = list(lists("response_time_ms", kind))
-        yield from zip(buckets_of([float(key) for key, _ in found]), (rows for _, rows in found), strict=True)
+def _buckets(values: list[Key]) -> list[int]:
+    return buckets_of(map(float, values))
 
 
-def _all_distinct(lists: Rows, cut: _Cut) -> dict[str, str]:
+def _names(values: list[Key]) -> list[Key | None]:
+    """An empty text names nobody."""
+    return [value or None for value in values]
+
+
+def _shown_addresses(kind: Kind, values: list[Key]) -> list[str]:
+    return [str(value) if kind == "text" else shown_address(kind, value) for value in values]
+
+
+def _all_distinct(find: Find, cut: _Cut) -> dict[str, str]:
     """Packed Distincts of all values there are, where no event has a user_id."""
-    texts: dict[str, Iterable[tuple[Any, Sequence[int]]]] = {
-        "users": _names(lists, "username"),
-        "sessions": lists("session_id", "text"),
-        "addresses": _addresses(lists),
+    texts: dict[str, list[str]] = {
+        "users": list(filter(None, _texts(find("username", "text")))),
+        "sessions": _texts(find("session_id", "text")),
+        "addresses": [],
     }
-    return {name: Distinct(cut({key for key, _ in pairs})).pack() for name, pairs in texts.items()}
+    for kind in _ADDRESSES:
+        if (column := find("ip_address", kind)) is not None:
+            texts["addresses"] += _shown_addresses(kind, column.values())
+    return {name: Distinct(set(cut(values))).pack() for name, values in texts.items()}
 
 
-def _distinct_by_day(lists: Rows, times: Sequence[int], order: list[int] | None, cut: _Cut) -> list[dict[str, str]]:
+def _texts(column: Column | None) -> list[str]:
+    return [] if column is None else column.texts()
+
+
+def _distinct_by_day(find: Find, times: Sequence[int], order: list[int] | None, cut: _Cut) -> list[dict[str, str]]:
     """Packed Distincts of the values of each day; `order` has the rows by time, None if they stand so."""
     size = len(times)
-    users = _column(size, _names(lists, "username"))
-    columns: dict[str, _Column] = {
-        "users": _column(size, _names(lists, "user_id"), users),
-        "sessions": _column(size, lists("session_id", "text")),
-        "addresses": _column(size, _addresses(lists)),
+    addresses: _Values = [None] * size
+    for kind in _ADDRESSES:
+        addresses = _by_row(size, find("ip_address", kind), partial(_shown_addresses, kind), addresses)
+    columns: dict[str, _Values] = {
+        "users": _by_row(size, find("username", "text"), _names),
+        "sessions": _by_row(size, find("session_id", "text")),
+        "addresses": addresses,
     }
+    for row, name in enumerate(_by_row(size, find("user_id", "text"), _names)):
+        if name is not None:
+            columns["users"][row] = name
     if order is not None:
         times = [times[row] for row in order]
         columns = {name: [column[row] for row in order] for name, column in columns.items()}
@@ -191,27 +198,27 @@ def block_figures(columns: Columns) -> dict[str, Any]:
     }
 
 
-def _counts(values: _Column) -> dict[str, int]:
+def _counts(values: _Values) -> dict[str, int]:
     counts = Counter(values)
     del counts[None]
     return counts
 
 
-def _risk(values: _Column) -> list[int]:
+def _risk(values: _Values) -> list[int]:
     there = [value for value in values if value is not None]
     return [len(there), sum(there), max(there)] if there else []
 
 
-def _quantiles(buckets: _Column) -> list[int]:
+def _quantiles(buckets: _Values) -> list[int]:
     counts = Counter(buckets)
     del counts[None]
     return Quantiles(counts).pack()
 
 
-def _distinct(values: _Column, cut: _Cut) -> str:
+def _distinct(values: _Values, cut: _Cut) -> str:
     texts = set(values)
     texts.discard(None)
-    return Distinct(cut(texts)).pack()
+    return Distinct(set(cut(list(texts)))).pack()
 
 
 def _merged(packed: Iterable[str]) -> str:

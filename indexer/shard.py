@@ -205,7 +205,7 @@ class ShardWriter:
         found, number = draft.inversion, info.number
         yield "places", self._places(number, draft)
         are_keys = isinstance(draft, Merged)
-        columns = Columns(found.lists, _by_row(found.rows, found.times), found.rows, are_keys=are_keys)
+        columns = Columns(found.column, _by_row(found.rows, found.times), found.rows, are_keys=are_keys)
         figures = orjson.dumps(block_figures(columns))
         rollups = list(block_rollups(columns))
         yield "rollups", ((number, *each, check(*each)) for each in rollups)
@@ -213,10 +213,9 @@ class ShardWriter:
         for name, rows in found.presence():
             held.append(self._field(name, "any"))
             yield "terms", _terms(number, held[-1], [presence(rows)])
-        for field, kind, some, once in found.take():
-            repeated = kind == "word" and not field
+        for field, kind, postings in found.take():
             held.append(self._field(field, kind))
-            yield "terms", _terms(number, held[-1], pieces(some, once, repeated=repeated))
+            yield "terms", _terms(number, held[-1], pieces(postings))
         holes = draft.last_seq - draft.first_seq + 1 > draft.events
         facts = orjson.dumps(
             {

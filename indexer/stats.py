@@ -17,9 +17,9 @@ from stonelog.filestore import loads
 from .block import Block
 from .fields import fits
 from .kept import stored_sum
-from .keys import cut
+from .keys import cut, cut_all
 from .patience import Patience
-from .rollup import cut_all, error_count
+from .rollup import error_count
 from .sketch import Distinct, Quantiles
 from .span import microseconds, moment
 from .tail import Found
@@ -226,7 +226,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str | None:
 
 
 def _texts(block: Block, name: str, rows: BitMap, patience: Patience) -> Collection[str]:
-    return cut_all({str(value) for value, _ in value_rows(block, name, rows, patience)})
+    return cut_all([str(value) for value, _ in value_rows(block, name, rows, patience)])
 
 
 def _users(block: Block, rows: BitMap, patience: Patience) -> Collection[str]:
@@ -239,7 +239,7 @@ def _users(block: Block, rows: BitMap, patience: Patience) -> Collection[str]:
             named |= having
     users.update(str(value) for value, _ in value_rows(block, "username", rows - named, patience))
     users.discard("")
-    return cut_all(users)
+    return cut_all(list(users))
 
 
 def percentile(counts: Mapping[float, int], percent: int) -> float:

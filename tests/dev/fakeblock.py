@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pyroaring import BitMap
 
 from stonelog.filestore import dumps
+from stonelog.indexer.column import Column
 from stonelog.indexer.fields import json_text
 from stonelog.indexer.rollup import Columns, Rollup, block_figures, block_rollups
 from stonelog.indexer.words import words_of
@@ -32,6 +33,18 @@ class Span(NamedTuple):
     events: int
     first_time: int
     last_time: int
+
+
+def finder(
+    keys: Mapping[tuple[str, str], Mapping[Any, Iterable[int]]],
+) -> Callable[[str, str], Column | None]:
+    """What gives the columns of these keys and rows."""
+    columns = {place: Column() for place, rows in keys.items() if rows}
+    for place, column in columns.items():
+        for key, rows in keys[place].items():
+            for row in rows:
+                column.extend([key], [row])
+    return lambda field, kind: columns.get((field, kind))
 
 
 def cut(text: str) -> str:
@@ -204,8 +217,7 @@ class FakeBlock:
     @cached_property
     def _columns(self) -> Columns:
         times = array("q", [self._all_times.get(row, 0) for row in range(max(self._all_times) + 1)])
-        lists = self.whole_keys
-        return Columns(lambda field, kind: lists.get((field, kind), {}).items(), times, sorted(self._all_times))
+        return Columns(finder(self.whole_keys), times, sorted(self._all_times))
 
     @cached_property
     def _rollups(self) -> list[Rollup]:

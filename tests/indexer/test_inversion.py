@@ -12,6 +12,7 @@ from answers import write_lines
 from fakeblock import FakeBlock
 from shards import EVENT, shard_by_shard
 from stonelog.indexer import Index, inversion
+from stonelog.indexer.column import bitmap_of
 from stonelog.indexer.inversion import Inversion, is_word
 from stonelog.indexer.keys import MARK
 from stonelog.indexer.planning import Sizes
@@ -28,11 +29,13 @@ def inverted(events: list[dict[str, Any]], *, runs: int = 1) -> tuple[Inversion,
     for first in range(0, len(events), size):
         made.add(events[first : first + size], first)
     taken: Taken = {}
-    for field, kind, some, once in made.take():
-        found = taken.setdefault((field, kind), {})
-        for key, rows in [*some.items(), *((key, [row]) for key, row in once.items())]:
-            assert key not in found
-            found[key] = sorted(set(rows))
+    for field, kind, postings in made.take():
+        assert (field, kind) not in taken
+        assert postings.keys == sorted(set(postings.keys))
+        found = taken[field, kind] = {}
+        for key, number, rows in zip(*postings, strict=True):
+            found[key] = list(bitmap_of(rows, number))
+            assert len(found[key]) == number
     return made, {column: keys for column, keys in taken.items() if keys}
 
 
@@ -41,7 +44,7 @@ def inverted(events: list[dict[str, Any]], *, runs: int = 1) -> tuple[Inversion,
 def test_events_are_turned_inside_out(events: list[dict[str, Any]], runs: int) -> None:
     """However the lines come, each key has the rows whose events have it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inversion, "_SAMPLE", 3)  # so that columns are wide soon
+        patch.setattr(inversion, "_OFTEN", 2)  # so that words come in both ways
         patch.setattr(inversion, "_MAX_PLAIN", 0)
         patch.setattr(inversion, "_MAX_PATH", 10_000)
         made, taken = inverted(events, runs=runs)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from stonelog.indexer import postings
+from stonelog.indexer.column import Column
 from stonelog.indexer.postings import MANY, Piece, bitmap, numbers, pieces, presence, rows_of
 
 ROWS = st.sets(st.integers(0, 32_767), min_size=1, max_size=8).map(sorted)
@@ -21,6 +22,16 @@ KEYS = {
     "float": st.floats(allow_nan=False, allow_infinity=False).map(lambda number: number + 0.0),
     "bool": st.booleans(),
 }
+
+
+def column_of(keys: dict) -> Column:
+    """The keys with their rows, those of different keys mixed."""
+    column = Column()
+    for place in range(max(map(len, keys.values()), default=0)):
+        for key, rows in keys.items():
+            if place < len(rows):
+                column.extend([key], [rows[place]])
+    return column
 
 
 def read(piece: Piece) -> dict[object, list[int]]:
@@ -41,11 +52,10 @@ def read(piece: Piece) -> dict[object, list[int]]:
 @settings(max_examples=200, deadline=None)
 def test_pieces_hold_all_keys_in_order(given_: dict) -> None:
     """Each key once, with its rows; those that many rows have alone."""
-    once = {key: rows[0] for key, rows in given_.items() if len(rows) == 1}
-    some = {key: rows for key, rows in given_.items() if len(rows) > 1}
+    column = column_of(given_)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postings, "_TOGETHER", 5)
-        found = list(pieces(some, once, repeated=False))
+        found = list(pieces(column.postings()))
     assert [key for piece in found for key in read(piece)] == sorted(given_)
     assert {key: rows for piece in found for key, rows in read(piece).items()} == given_
     for piece in found:
@@ -58,7 +68,7 @@ def test_pieces_hold_all_keys_in_order(given_: dict) -> None:
 @settings(max_examples=100, deadline=None)
 def test_repeated_rows_count_once(given_: dict[str, list[int]]) -> None:
     """And come ascending."""
-    found = {key: rows for piece in pieces(dict(given_), {}, repeated=True) for key, rows in read(piece).items()}
+    found = {key: rows for piece in pieces(column_of(given_).postings()) for key, rows in read(piece).items()}
     assert found == {key: sorted(set(rows)) for key, rows in given_.items()}
 
 

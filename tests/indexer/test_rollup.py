@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakeblock import block_of
+from fakeblock import block_of, finder
 from stonelog.filestore import format_time
 from stonelog.indexer import rollup as rollup_module
 from stonelog.indexer.keys import cut
@@ -99,10 +99,8 @@ def test_the_rollups_of_a_width_are_those_of_its_steps(events: list[dict[str, An
 
 
 def rollups_of(times: list[int]) -> list[Rollup]:
-    lists = {("level", "text"): [("info", range(len(times)))]}
-    return block_rollups(
-        Columns(lambda field, kind: lists.get((field, kind), ()), array("q", times), range(len(times)))
-    )
+    find = finder({("level", "text"): {"info": range(len(times))}})
+    return block_rollups(Columns(find, array("q", times), range(len(times))))
 
 
 @pytest.mark.parametrize(
@@ -122,8 +120,8 @@ def test_times_before_the_epoch_have_steps() -> None:
 
 def test_rows_need_not_be_in_the_order_of_time() -> None:
     """Nor need every row hold an event."""
-    keys = {("level", "text"): [("info", [0, 3]), ("error", [1])], ("user_id", "text"): [("a", [0, 1]), ("b", [3])]}
-    columns = Columns(lambda field, kind: keys.get((field, kind), ()), array("q", [DAY + 1, 5, 0, DAY - 1]), [0, 1, 3])
+    find = finder({("level", "text"): {"info": [0, 3], "error": [1]}, ("user_id", "text"): {"a": [0, 1], "b": [3]}})
+    columns = Columns(find, array("q", [DAY + 1, 5, 0, DAY - 1]), [0, 1, 3])
     figures = block_figures(columns)
     assert (figures["first"], figures["last"], figures["level"]) == (5, DAY + 1, {"info": 2, "error": 1})
     days = [rollup for rollup in block_rollups(columns) if rollup.width == DAY]
@@ -136,6 +134,5 @@ def test_rows_need_not_be_in_the_order_of_time() -> None:
 def test_a_long_text_counts_as_its_key() -> None:
     """So that it is the same whether it comes from a line or from the index."""
     long = "w" * 500
-    lists = {("session_id", "text"): [(long, [0])]}
-    columns = Columns(lambda field, kind: lists.get((field, kind), ()), array("q", [0]), [0])
+    columns = Columns(finder({("session_id", "text"): {long: [0]}}), array("q", [0]), [0])
     assert block_figures(columns)["sessions"] == Distinct([cut(long)]).pack()
