@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Self
 
 from . import files
+from .codec import good_lines, parsed
 from .errors import CorruptLine
 from .layout import Layout, SegmentName
+from .reading import Run
 from .recent import Recent
 from .state import Remembered
 from .stored import Kept, PlainFile, SealedFile, open_stored
@@ -18,6 +20,8 @@ _OPEN_SEGMENTS: Final = 32
 _APART: Final = 4096
 """Lines so near to each other are read together: to copy what lies between takes less time than another call."""
 _TOGETHER: Final = 64 * 1024
+_RUN: Final = 256 * 1024
+"""Bytes of lines that are read in one go, without a look at the other segments."""
 _FRAMES: Final = 32 << 20
 """Bytes of unpacked frames that are kept, of all sealed segments together."""
 _LINES: Final = 4 << 20
@@ -68,6 +72,19 @@ class Fetcher:
             return stored.read_at(offset, length)
         except CorruptLine:
             return b""
+
+    def run(self, segment: str, offset: int, end: int, seq: int) -> Run | None:
+        """The lines from one offset to another, parsed, if they are few, good, and go on from `seq` without a break.
+
+        None if not: then `Reader.runs` tells what is there. Raises as a call does.
+        """
+        if not 0 < end - offset <= _RUN:
+            return None
+        data = self(segment, offset, end - offset)
+        lines = data[:-1].split(b"\n")
+        if len(data) < end - offset or data[-1:] != b"\n" or good_lines(lines, 0, seq) < len(lines):
+            return None
+        return Run(segment, offset, seq, lines, parsed(lines))
 
     def many(self, segment: str, places: Sequence[tuple[int, int]]) -> list[bytes]:
         """The bytes at each offset and length, as a call for each would give them; neighbours are read together."""

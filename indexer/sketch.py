@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
+from heapq import nlargest
 from math import ceil, log
 from typing import Final, Self
 
@@ -24,6 +25,9 @@ _LEAST: Final = 1e-3
 """What is not above this is read as 0."""
 _LOWEST: Final = ceil(log(_LEAST) * _PER_LOG) - 1
 _MOST_BUCKETS: Final = 2048
+
+_FEW: Final = 512
+"""So few hashes are looked through one by one in less time than many are sorted."""
 
 _PRIME: Final = 0x1FFFFF61C8864639
 """Close to 2**61, so that what is left after the shift fills 32 bits; not so close that bytes could cancel."""
@@ -147,6 +151,8 @@ class Distinct:
             least = other._least()
             other._below, other._seen = least[-1] + 1, set(least)
         self._below = min(self._below, other._below)
+        if len(self._seen) < _FEW:
+            self._seen = {number for number in self._seen if number < self._below}
         self._seen |= other._seen
         self._trim()
 
@@ -169,7 +175,8 @@ class Distinct:
         """How many different texts there are, within ERROR."""
         if self.exact:
             return len(self._seen)
-        greatest = max(self._seen) if len(self._seen) == self.KEPT else self._least()[-1]
+        more = len(self._seen) - self.KEPT
+        greatest = nlargest(more + 1, self._seen)[-1] if more < _FEW else self._least()[-1]
         return round((self.KEPT - 1) * self._ALL / greatest)
 
     def pack(self) -> str:

@@ -17,7 +17,7 @@ from stonelog.filestore import loads
 from .block import Block
 from .fields import fits
 from .kept import stored_sum
-from .keys import cut, cut_all
+from .keys import cut_all
 from .patience import Patience
 from .rollup import error_count
 from .sketch import Distinct, Quantiles
@@ -33,6 +33,7 @@ EXACT: Final = 20_000
 _TOGETHER: Final = 4096
 """Texts that are gathered before they are hashed."""
 _PERCENTS: Final = (50, 95, 99)
+_TIME_LENGTH: Final = len("2026-01-01T00:00:00.000000Z")
 _READ: Final = ("user_id", "username", "session_id", "ip_address", "response_time_ms")
 """The fields that may have many values."""
 
@@ -149,29 +150,31 @@ class _Gathered(_Figures):
         if not self.exact and len(self.durations) > _TOGETHER:
             self._flush()
 
-    def add_fields(self, fields: dict[str, Any]) -> None:
-        """The event of these fields has been seen."""
-        self.events += 1
+    def add_events(self, events: Collection[Mapping[str, Any]]) -> None:
+        """The events of these fields have been seen."""
+        if not events:
+            return
+        self.events += len(events)
         for name, counts in (("level", self.levels), ("category", self.categories)):
-            if (text := _text(fields, name)) is not None:
-                counts[text] += 1
-        time = microseconds(fields["time"])
-        self.see(time, time)
-        if user := _text(fields, "user_id") or _text(fields, "username"):
-            self.add_texts("users", (cut(user),))
+            counts.update(_all_texts(events, name))
+        times = {event["time"] for event in events}
+        if set(map(len, times)) == {_TIME_LENGTH}:  # such texts have the order of their times
+            self.see(microseconds(min(times)), microseconds(max(times)))
+        else:
+            self.see(min(map(microseconds, times)), max(map(microseconds, times)))
+        users = {_text(event, "user_id") or _text(event, "username") or "" for event in events} - {""}
+        self.add_texts("users", cut_all(list(users)))
         for name, field_name in (("sessions", "session_id"), ("addresses", "ip_address")):
-            if (text := _text(fields, field_name)) is not None:
-                self.add_texts(name, (cut(text),))
-        if fits("float", fields.get("response_time_ms")):
-            self.add_durations({fields["response_time_ms"]: 1})
-        if fits("int", fields.get("risk_score")):
-            self.add_risk(1, fields["risk_score"], fields["risk_score"])
+            self.add_texts(name, cut_all(list(set(_all_texts(events, field_name)))))
+        durations = [event["response_time_ms"] for event in events if "response_time_ms" in event]
+        self.add_durations(Counter(value for value in durations if fits("float", value)))
+        risks = [event["risk_score"] for event in events if fits("int", event.get("risk_score"))]
+        self.add_risk(len(risks), sum(risks), max(risks, default=0))
 
     def add_rows(self, block: Block, rows: BitMap, patience: Patience) -> None:
         """The events of these rows have been seen."""
         if far_fewer(rows, block, _READ):
-            for row in patience.over(rows):
-                self.add_fields(loads(block.line(row)))
+            self.add_events([loads(block.line(row)) for row in patience.over(rows)])
             return
         self.events += len(rows)
         self._see_times(block, rows)
@@ -223,6 +226,11 @@ def _text(fields: Mapping[str, Any], name: str) -> str | None:
     """The text of a field; None if there is none, or, by another hand, something else."""
     value = fields.get(name)
     return value if type(value) is str else None
+
+
+def _all_texts(events: Iterable[Mapping[str, Any]], name: str) -> list[str]:
+    """The texts that the events have in a field."""
+    return [value for event in events if type(value := event.get(name)) is str]
 
 
 def _texts(block: Block, name: str, rows: BitMap, patience: Patience) -> Collection[str]:
@@ -280,8 +288,7 @@ def stats(view: View, question: Question) -> Stats:
 
 def _gathered(exact: bool, events: Iterable[Found]) -> _Gathered:
     figures = _Gathered()
-    for found in events:
-        figures.add_fields(found.fields)
+    figures.add_events([found.fields for found in events])
     if not exact:
         figures.blur()
     return figures

@@ -180,18 +180,24 @@ class Tail:
                 self._forget(after, start)
             self._leave(after)
             was_there = self._last
-            self._read_on(reader, end, patience)
+            self._read_on(reader, fetch, end, patience)
             if self._last is not was_there and not _is_there(fetch, was_there):
                 # The lines were cut, and their numbers given again, while they were being read.
                 self._forget(after, start)
-                self._read_on(reader, end, patience)
+                self._read_on(reader, fetch, end, patience)
             return self._known
         finally:
             self._turn.release()
 
-    def _read_on(self, reader: Reader, end: tuple[str, int], patience: Patience) -> None:
-        if self._known.place == end or not self._has_room:
+    def _read_on(self, reader: Reader, fetch: Fetcher, end: tuple[str, int], patience: Patience) -> None:
+        place = self._known.place
+        if place == end or not self._has_room:
             return
+        if place is not None and place[0] == end[0]:
+            run = fetch.run(*place, end[1], self._known.last + 1)
+            if run is not None:
+                self._take(run)
+                return
         for run in reader.runs(self._known.last, start=self._known.place):
             self._take(run)
             if not self._has_room:

@@ -196,3 +196,22 @@ def test_the_same_scattered_lines_again_unpack_nothing(
             early.raw[:9] + early.raw[:20]
         )
         assert len(unpacked) == 1
+
+
+def test_lines_that_go_on_are_read_in_one_go(directory: Path) -> None:
+    """Parsed, if all of them are good, whole and follow each other; else nothing is said."""
+    lay(directory, d23=b"".join(line(seq, seq - 1) for seq in range(1, 9)))
+    places = list(Reader(directory).lines())
+    segment, third, end = places[2].segment, places[2].offset, places[-1].offset + len(places[-1].raw) + 1
+    path = directory / "events" / segment
+    with Reader(directory).fetcher() as fetch:
+        run = fetch.run(segment, third, end, 3)
+        assert run is not None
+        assert (run.lines, run.first_seq, run.last_seq) == ([each.raw for each in places[2:]], 3, 8)
+        assert [fields["seq"] for fields in run.fields] == [3, 4, 5, 6, 7, 8]
+        assert fetch.run(segment, third, end, 4) is None
+        assert fetch.run(segment, third, end - 1, 3) is None
+        assert fetch.run(segment, third, end + 1, 3) is None
+        assert fetch.run(segment, end, end, 9) is None
+        path.write_bytes(path.read_bytes().replace(b'"seq":7', b'"seq":6'))
+        assert fetch.run(segment, third, end, 3) is None
