@@ -94,7 +94,10 @@ class Column:
         return cast("list[str]", self.values())
 
     def by_row(self, values: Sequence[Any], found: list[Any]) -> list[Any]:
-        """`found`, with what `values` has for the number of a row's value in its place; the last, if it has several."""
+        """`found`, which may be changed, with what `values` has for the number of a row's value in its place.
+
+        Of several values a row has the last.
+        """
         if len(self.rows) == len(found) and not self._whole and self.rows == _EVERY_ROW[: len(found)]:
             return list(map(values.__getitem__, self.codes))
         for row, value in zip(self.rows, map(values.__getitem__, self.codes), strict=True):

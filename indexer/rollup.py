@@ -85,8 +85,8 @@ class Columns:
         self.counted: dict[str, _Values] = {name: _by_row(size, find(name, "text")) for name in DIMENSIONS[:-1]}
         self.counted["status"] = _by_row(size, find("status_code", "int"), _status_classes)
         self.risk = _by_row(size, find("risk_score", "int"))
-        self.response = _by_row(size, find("response_time_ms", "int"), _buckets)
-        _by_row(size, find("response_time_ms", "float"), _buckets, self.response)
+        whole_numbers = _by_row(size, find("response_time_ms", "int"), _buckets)
+        self.response = _by_row(size, find("response_time_ms", "float"), _buckets, whole_numbers)
         self.times: Sequence[int] = times
         order = None
         if len(present) != size or not all(map(le, times, islice(times, 1, None))):

@@ -39,11 +39,12 @@ def finder(
     keys: Mapping[tuple[str, str], Mapping[Any, Iterable[int]]],
 ) -> Callable[[str, str], Column | None]:
     """What gives the columns of these keys and rows."""
-    columns = {place: Column() for place, rows in keys.items() if rows}
-    for place, column in columns.items():
-        for key, rows in keys[place].items():
-            for row in rows:
-                column.extend([key], [row])
+    columns: dict[tuple[str, str], Column] = {}
+    for place, found in keys.items():
+        pairs = sorted((row, key) for key, rows in found.items() for row in rows)
+        if pairs:
+            columns[place] = Column()
+            columns[place].extend([key for _, key in pairs], [row for row, _ in pairs])
     return lambda field, kind: columns.get((field, kind))
 
 

@@ -131,6 +131,15 @@ def test_rows_need_not_be_in_the_order_of_time() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["int", "float"])
+def test_response_times_that_every_event_has(kind: str) -> None:
+    """Whole numbers or not, in the order of their rows."""
+    find = finder({("response_time_ms", kind): {3: [0, 2], 5: [1]}})
+    sketch = Quantiles()
+    sketch.update([3, 5, 3])
+    assert block_figures(Columns(find, array("q", [1, 2, 3]), range(3)))["response"] == sketch.pack()
+
+
 def test_a_long_text_counts_as_its_key() -> None:
     """So that it is the same whether it comes from a line or from the index."""
     long = "w" * 500
