@@ -103,7 +103,8 @@ def _write(directory: Path, events: int, tell: Notice) -> None:
 
 def event_files(store: Path) -> list[Path]:
     """The plain segments of the store, oldest first."""
-    return sorted(Path(store, "events").glob("*.jsonl"))
+    # Of one day the first segment has no number: its name is the shortest, and sorts behind the others.
+    return sorted(Path(store, "events").glob("*.jsonl"), key=lambda path: (path.name[:10], len(path.name), path.name))
 
 
 def event_lines(store: Path) -> Iterator[bytes]:

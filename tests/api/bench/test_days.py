@@ -74,8 +74,9 @@ def test_a_day_has_as_many_segments_as_its_bytes_need(tmp_path, monkeypatch):
     monkeypatch.setenv("STONELOG_STORE_SEGMENT_BYTES", "100000")
     with written_days(tmp_path, 25_000) as store:
         names = [path.name for path in event_files(store)]
-        assert names[:3] == ["2026-01-01.001.jsonl", "2026-01-01.002.jsonl", "2026-01-01.jsonl"]
+        assert names[:3] == ["2026-01-01.jsonl", "2026-01-01.001.jsonl", "2026-01-01.002.jsonl"]
         seqs = [line.seq for line in itertools.islice(Reader(store).lines(), 5_000)]
+        assert [loads(line)["seq"] for line in itertools.islice(event_lines(store), 5_000)] == seqs
     assert seqs == list(range(1, 5_001))
 
 
