@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shards import TINY, catalog, days, lose, shard_by_shard
+from answers import write_lines
+from shards import EVENT, TINY, catalog, days, lose, shard_by_shard
 from stonelog.filestore import Reader, Store
-from stonelog.indexer import QueryError
+from stonelog.indexer import Index, QueryError
 from stonelog.indexer.handle import Handle
 from stonelog.indexer.kept import Kept
 from stonelog.indexer.patience import Patience
@@ -175,3 +176,21 @@ def test_a_consistent_view_while_the_shard_grows(store: Store, directory: Path) 
         with handle.view(Patience(), frozenset(), Kept()) as view:
             assert (view.indexed_seq, view.count(question)) == (13, 13)
             assert seqs(view, question) == list(range(1, 14))
+
+
+def test_a_count_over_sealed_shards_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again, only what is not sealed is counted; another question, or other shards, have their own."""
+    write_lines(tmp_path, [{**EVENT, "message": "odd" if n % 2 else "even"} for n in range(100)])
+    shard_by_shard(tmp_path, Sizes(block=10, shard=30))
+    asked: list[int] = []
+    rows = View.rows
+    monkeypatch.setattr(View, "rows", lambda view, q, block: asked.append(block.first_seq) or rows(view, q, block))
+    with Index.open(tmp_path) as index:
+        assert (index.count("odd"), index.count("even"), len(asked)) == (50, 50, 20)
+        asked.clear()
+        assert (index.count("odd"), index.count("even")) == (50, 50)
+        assert len(asked) < 4
+        (tmp_path / "events" / "2026-11-23.jsonl").unlink()
+        write_lines(tmp_path, [{**EVENT, "message": "odd"}] * 100)
+        shard_by_shard(tmp_path, Sizes(block=10, shard=30))
+        assert (index.count("odd"), index.count("even")) == (100, 0)
