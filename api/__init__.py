@@ -11,13 +11,66 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from .app import create_app
-    from .capture import bound
+    from .capture import (
+        AuditedEvent,
+        AuditMiddleware,
+        AuditWsgiMiddleware,
+        Counted,
+        KeepBound,
+        LogHandler,
+        LoguruSink,
+        Sampler,
+        StructlogProcessor,
+        audited,
+        bound,
+        capture_exceptions,
+        capture_warnings,
+        log_api_call,
+        log_api_call_async,
+        log_authentication_event,
+        log_authentication_event_async,
+        log_data_operation,
+        log_data_operation_async,
+        log_event,
+        log_event_async,
+        log_security_event,
+        log_security_event_async,
+        use,
+        watch_queries,
+    )
 
-__all__ = ["bound", "create_app"]
+__all__ = [
+    "AuditMiddleware",
+    "AuditWsgiMiddleware",
+    "AuditedEvent",
+    "Counted",
+    "KeepBound",
+    "LogHandler",
+    "LoguruSink",
+    "Sampler",
+    "StructlogProcessor",
+    "audited",
+    "bound",
+    "capture_exceptions",
+    "capture_warnings",
+    "create_app",
+    "log_api_call",
+    "log_api_call_async",
+    "log_authentication_event",
+    "log_authentication_event_async",
+    "log_data_operation",
+    "log_data_operation_async",
+    "log_event",
+    "log_event_async",
+    "log_security_event",
+    "log_security_event_async",
+    "use",
+    "watch_queries",
+]
 
 _LATER: Final = {
     "app": ("create_app",),
-    "capture": ("bound",),
+    "capture": tuple(name for name in __all__ if name != "create_app"),
 }
 """Names by the module that they come from, which is loaded when the first of them is asked for."""
 _MODULE_OF: Final = {name: module for module, names in _LATER.items() for name in names}

@@ -15,8 +15,8 @@ from typing import Final
 
 import uvicorn
 
-from stonelog.filestore import Store
-from stonelog.indexer import Worker, make_scheduler
+from stonelog.filestore import Store, load_section
+from stonelog.indexer import Detector, DetectSettings, Worker, make_scheduler
 
 from .app import create_app
 from .listener import Listener, listen, listen_unix
@@ -93,9 +93,9 @@ def serve(
 ) -> None:
     """Returns when the server was told to stop, has answered what was asked, and everything is closed.
 
-    Opens, in this order: the socket, the store (which recovers), the indexer's thread, the scheduler (which seals and
-    prunes in a thread of its own), the application. Raises InvalidSetting if it cannot listen there or a time in
-    `[jobs]` is none, and what opening the store raises.
+    Opens, in this order: the socket, the store (which recovers), the indexer's thread, the detector's, the scheduler
+    (which seals and prunes in a thread of its own), the application. Raises InvalidSetting if it cannot listen there or
+    a time in `[jobs]` is none, what opening the store raises, and InvalidRule.
     """
     stop = stop or Stop()
     # Stopped while files change, watchdog calls it an error that its thread stopped; the indexer polls anyway.
@@ -107,6 +107,11 @@ def serve(
         worker = Worker(store.directory)
         opened.callback(worker.stop)
         worker.start()
+        detecting = load_section(DetectSettings, store.directory, "detect")
+        if detecting.enabled:
+            detector = Detector(store, settings=detecting)
+            opened.callback(detector.stop)
+            detector.start()
         scheduler = make_scheduler(store)
         scheduler.start()
         opened.callback(scheduler.shutdown)

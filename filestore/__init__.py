@@ -34,12 +34,15 @@ from .values import format_time, parse_time
 if TYPE_CHECKING:
     from .event import Event
     from .fault import Fault
+    from .geo import Geo, PlaceSettings
     from .holds import Hold
     from .quarantine import Quarantine, RejectFile
     from .recovery import Recovery
+    from .redaction import RedactionSettings, Redactor
     from .repair import holds_told, rebuild_manifest, rebuild_pruned
     from .retention import Kept, Removal, RetentionSettings
-    from .settings import Durability, StoreSettings, load_section, setting_sources
+    from .risk import RiskMeter, RiskSettings
+    from .settings import Durability, StoreSettings, TextList, TextTable, load_section, setting_sources
     from .store import Receipt, Store
     from .upkeep import Retained, SealSettings, Upkeep, UpkeepReader
     from .verification import Verification, verify
@@ -60,6 +63,7 @@ __all__ = [
     "EventTooLarge",
     "Fault",
     "Fetcher",
+    "Geo",
     "Hold",
     "InvalidEvent",
     "InvalidSetting",
@@ -67,14 +71,19 @@ __all__ = [
     "Level",
     "Line",
     "Manifest",
+    "PlaceSettings",
     "Quarantine",
     "Reader",
     "Receipt",
     "Recovery",
+    "RedactionSettings",
+    "Redactor",
     "RejectFile",
     "Removal",
     "Retained",
     "RetentionSettings",
+    "RiskMeter",
+    "RiskSettings",
     "Run",
     "SealSettings",
     "Segment",
@@ -85,6 +94,8 @@ __all__ = [
     "StoreReadOnly",
     "StoreSettings",
     "StoreState",
+    "TextList",
+    "TextTable",
     "Upkeep",
     "UpkeepReader",
     "Verification",
@@ -106,12 +117,15 @@ __all__ = [
 _LATER: Final = {
     "event": ("Event",),
     "fault": ("Fault",),
+    "geo": ("Geo", "PlaceSettings"),
     "holds": ("Hold",),
     "quarantine": ("Quarantine", "RejectFile"),
+    "redaction": ("RedactionSettings", "Redactor"),
     "recovery": ("Recovery",),
     "repair": ("holds_told", "rebuild_manifest", "rebuild_pruned"),
     "retention": ("Kept", "Removal", "RetentionSettings"),
-    "settings": ("Durability", "StoreSettings", "load_section", "setting_sources"),
+    "risk": ("RiskMeter", "RiskSettings"),
+    "settings": ("Durability", "StoreSettings", "TextList", "TextTable", "load_section", "setting_sources"),
     "store": ("Receipt", "Store"),
     "upkeep": ("Retained", "SealSettings", "Upkeep", "UpkeepReader"),
     "verification": ("Verification", "verify"),

@@ -11,6 +11,7 @@ from itertools import accumulate, count
 from operator import add
 from typing import Any, Final, Self
 
+from .amend import Amend
 from .codec import seal_line
 from .event import Event
 from .explain import unknown
@@ -52,7 +53,7 @@ class Request:
     gone = False
     """Whether it looks no more for whom to wake."""
     notify: Callable[[], object] | None = None
-    _draft: tuple[Mapping[str, Any] | Event | None, Mapping[str, Any], int] | None = None
+    _draft: tuple[Mapping[str, Any] | Event | None, Mapping[str, Any], int, Amend] | None = None
 
     def __init__(self, bodies: Sequence[bytes], notify: Callable[[], object] | None = None) -> None:
         self.bodies = bodies
@@ -62,10 +63,10 @@ class Request:
             self.notify = notify
 
     @classmethod
-    def draft(cls, event: dict[str, Any] | Event | None, fields: Mapping[str, Any], now: int) -> Self:
+    def draft(cls, event: dict[str, Any] | Event | None, fields: Mapping[str, Any], now: int, amend: Amend) -> Self:
         """A request for an event that is still to be checked; see `draw`. `now` is in ns since the epoch."""
         request = cls(())
-        request._draft = event, fields, now
+        request._draft = event, fields, now, amend
         return request
 
     def draw(self) -> None:
@@ -77,10 +78,10 @@ class Request:
         many threads that have just woken up.
         """
         if self._draft is not None:
-            event, fields, now = self._draft
+            event, fields, now, amend = self._draft
             self._draft = None
             try:
-                self.identity, body = prepare(event, fields, now=now)
+                self.identity, body = prepare(event, fields, now=now, amend=amend)
                 self.bodies = (body,)
             except BaseException as reason:  # noqa: BLE001 (raised where the caller waits)
                 error = reason.with_traceback(None)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from .amend import Amend, unchanged
 from .codec import encode
 from .errors import InvalidEvent
 from .event import GIVEN_BY_STORE, Event, checked
@@ -29,10 +30,12 @@ def prepare(
     fields: Mapping[str, Any],
     index: int | None = None,
     now: int | None = None,
+    amend: Amend = unchanged,
 ) -> tuple[str, bytes]:
     """The id given to the event, and its body: all that is done outside the lock.
 
-    It is said to have happened `now`, in ns since the epoch, if it has no time of its own.
+    It is said to have happened `now`, in ns since the epoch, if it has no time of its own. `amend` says what becomes of
+    its fields when they are checked.
     """
     if event is None:
         present = checked(fields, index)
@@ -50,6 +53,7 @@ def prepare(
         raise InvalidEvent("event", event, "an object with category and action", index=index)
     if now is None:
         now = time.time_ns()
+    present = amend(present, now / 1e9)
     identity = uuid7(now // 1_000_000)
     before = f'"id":"{identity}",' if "time" in present else f'"id":"{identity}","time":"{_time_text(now)}",'
     return identity, encode(present, before=before, index=index)

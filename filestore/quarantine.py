@@ -60,7 +60,7 @@ class Quarantine:
 
 
 class RejectFile:
-    """The refused lines of one input: `NAME` holds them as they were, `NAME.json` the place and reason of each."""
+    """The refused lines of one input: `NAME` holds them as they are given, `NAME.json` the place and reason of each."""
 
     def __init__(self, directory: Path, source: str) -> None:
         self.name: str | None = None

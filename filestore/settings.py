@@ -5,23 +5,47 @@ STONELOG_SECTION_KEY in the environment wins.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import InvalidSetting, shorten
 from .layout import Layout
 
-__all__ = ["SECTIONS", "Durability", "StoreSettings", "load_section", "setting_sources"]
+__all__ = ["SECTIONS", "Durability", "StoreSettings", "TextList", "TextTable", "load_section", "setting_sources"]
 
 Durability = Literal["fsync", "os", "none"]
 
 _FILE: Final = "stonelog.toml"
-SECTIONS: Final = ("store", "seal", "retention", "jobs", "http")
+SECTIONS: Final = ("store", "seal", "retention", "redaction", "risk", "place", "jobs", "detect", "http", "capture")
 """The tables that the file may have, those of the packages above this one included: any other is a misspelt one."""
+
+
+def _as_list(value: object) -> object:
+    """A text from the environment, `a, b` or `["a", "b"]`, as a list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)  # its ValueError becomes the message
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+TextList = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""Texts: a list in the file; in the environment a JSON list, or separated by commas."""
+
+
+def _as_table(value: object) -> object:
+    """A text from the environment, `{"a": "b"}`, as a table."""
+    return json.loads(value or "{}") if isinstance(value, str) else value
+
+
+TextTable = Annotated[dict[str, str], BeforeValidator(_as_table)]
+"""Texts by name: a table in the file; in the environment a JSON object."""
 
 
 class StoreSettings(BaseModel):
@@ -61,8 +85,10 @@ def load_section(model: type[Section], directory: Path, name: str) -> Section:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0]) if first["loc"] else name
-        known = ", ".join(model.model_fields)
-        what = f"there is no such setting; known are {known}" if first["type"] == "extra_forbidden" else first["msg"]
+        what = first["msg"]
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(model.model_fields)
+            what = f"there is no such setting; known are {known}{_meant(key, model.model_fields)}"
         where = sources.get(key, key)
         where = f"{Layout(directory).settings}: [{name}] {key}" if where == _FILE else where
         raise InvalidSetting(f"{where} = {shorten(first.get('input'))}: {what}") from None
@@ -104,11 +130,15 @@ def _given(directory: Path, name: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _unknown(name: str, given: object) -> str:
     """What to say of a table, or of a key that stands in none, that is not known."""
-    import difflib  # for the message alone
-
     known = ", ".join(f"[{each}]" for each in SECTIONS)
     if not isinstance(given, dict):
         return f"{shorten(name)} = {shorten(given)}: a setting must stand in its table; known are {known}"
-    near = difflib.get_close_matches(name.lower(), SECTIONS, 1)
-    meant = f"; did you mean [{near[0]}]?" if near else ""
-    return f"[{shorten(name)}]: there is no such table; known are {known}{meant}"
+    return f"[{shorten(name)}]: there is no such table; known are {known}{_meant(name, SECTIONS, '[{}]')}"
+
+
+def _meant(name: str, known: Iterable[str], form: str = "{}") -> str:
+    """The known name that is nearest to this one, as a question; nothing if none is near."""
+    import difflib  # for the message alone
+
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    return f"; did you mean {form.format(near[0])}?" if near else ""

@@ -14,6 +14,7 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
 
+from .amend import Amendments
 from .batch import Request
 from .errors import DiskFull, InvalidSetting, StonelogError, StoreLocked, StoreReadOnly, shorten
 from .event import Event
@@ -49,8 +50,9 @@ class Store:
     Other processes may append to the same directory at the same time. After `os.fork` the child must open its own.
     """
 
-    def __init__(self, layout: Layout, settings: StoreSettings, committer: Committer) -> None:
+    def __init__(self, layout: Layout, settings: StoreSettings, committer: Committer, amend: Amendments) -> None:
         self.settings = settings
+        self._amend = amend
         self._layout = layout
         self._committer = committer
         self._reader = Reader(layout.directory, known_durable=lambda: committer.durable_seq)
@@ -73,11 +75,12 @@ class Store:
                 allowed = ", ".join(get_args(Durability))
                 raise InvalidSetting(f"durability = {shorten(durability)}: expected one of {allowed}")
             settings = settings.model_copy(update={"durability": durability})
+        amend = Amendments.load(layout.directory)
         try:
             committer = Committer(layout, settings)
         except OSError as error:
             raise explain_opening(error, layout) from error
-        store = cls(layout, settings, committer)
+        store = cls(layout, settings, committer, amend)
         committer.on_low_space = partial(_retain_early, weakref.ref(store))
         try:
             if committer.recovered.unfinished:
@@ -104,6 +107,10 @@ class Store:
     def upkeep(self) -> Upkeep:
         """Sealing, retention and legal holds of this store."""
         return Upkeep(self._layout, self._record, self.settings)
+
+    def redacted(self, text: str) -> str:
+        """The text without what the store would take out of an event: for what is kept beside it."""
+        return self._amend.text(text)
 
     @property
     def last_seq(self) -> int:
@@ -132,9 +139,9 @@ class Store:
         acknowledged, and present whole or not at all.
         """
         if event is None or type(event) is dict or isinstance(event, Event):
-            request = Request.draft(event, fields, time.time_ns())
+            request = Request.draft(event, fields, time.time_ns(), self._amend)
         else:  # what a mapping of another type does when it is asked is better done here than in the thread that writes
-            identity, body = prepare(event, fields)
+            identity, body = prepare(event, fields, amend=self._amend)
             request = Request((body,))
             request.identity = identity
         self._commit_and_wait(request)
@@ -148,7 +155,7 @@ class Store:
         identities: list[str] = []
         bodies: list[bytes] = []
         for index, event in enumerate(events):
-            identity, body = prepare(event, {}, index)
+            identity, body = prepare(event, {}, index, amend=self._amend)
             identities.append(identity)
             bodies.append(body)
         if not bodies:
@@ -164,7 +171,7 @@ class Store:
         """
         import asyncio  # a program that only appends from threads need not load it
 
-        identity, body = prepare(event, fields)
+        identity, body = prepare(event, fields, amend=self._amend)
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
 
@@ -189,7 +196,7 @@ class Store:
         dropped, or could not be written, is counted in `dropped`, and told by an event of the store's own. Raises
         InvalidEvent, EventTooLarge, StoreReadOnly if the store is closed.
         """
-        body = prepare(event, fields)[1]
+        body = prepare(event, fields, amend=self._amend)[1]
         self._check_open()
         return self._committer.offer(body)
 

@@ -15,6 +15,7 @@ from .view import Order
 if TYPE_CHECKING:
     from .aggregate import Bucket, FacetValue
     from .build import Builder
+    from .detect import Detector, DetectorStatus, DetectSettings, Finding, LoadedRules, load_rules, look_back
     from .match import line_filter
     from .schedule import JobSettings, make_scheduler, retain_days, roll_day, seal_days
     from .stats import Stats
@@ -23,11 +24,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Bucket",
     "Builder",
+    "DetectSettings",
+    "Detector",
+    "DetectorStatus",
     "FacetValue",
+    "Finding",
     "Index",
     "IndexStatus",
     "IndexUnavailable",
     "JobSettings",
+    "LoadedRules",
     "Order",
     "Page",
     "Patience",
@@ -38,6 +44,8 @@ __all__ = [
     "WorkerStatus",
     "instant",
     "line_filter",
+    "load_rules",
+    "look_back",
     "make_scheduler",
     "retain_days",
     "roll_day",
@@ -47,6 +55,7 @@ __all__ = [
 _LATER: Final = {
     "aggregate": ("Bucket", "FacetValue"),
     "build": ("Builder",),
+    "detect": ("DetectSettings", "Detector", "DetectorStatus", "Finding", "LoadedRules", "load_rules", "look_back"),
     "match": ("line_filter",),
     "schedule": ("JobSettings", "make_scheduler", "retain_days", "roll_day", "seal_days"),
     "stats": ("Stats",),

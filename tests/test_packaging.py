@@ -30,13 +30,20 @@ IMPORTERS = {
     "watchdog": {"indexer/watch.py"},
     "apscheduler": {"indexer/schedule.py"},
     "click": {"api/cli"},
-    "uvicorn": {"api/runtime.py"},
+    "uvicorn": {"api/runtime.py", "api/bench/server.py"},
     "fastapi": {"api"},
     "starlette": {"api"},
     "anyio": {"api"},
     "backports": {"filestore/zstd.py", "api/ingest/sources.py"},
     "pydantic": {"filestore", "indexer", "api"},
     "pydantic_core": {"filestore/event.py", "api/params.py"},
+    # Extras:
+    "maxminddb": {"filestore/geo.py"},
+    "psutil": {"api/capture/sampler.py"},
+    "re2": {"indexer/detect/sigma.py"},
+    "sigma": {"indexer/detect/sigma.py"},
+    "sqlalchemy": {"api/capture/sql.py"},
+    "structlog": {"api/capture/structlog_processor.py"},
 }
 
 OF_THE_WRITER = {"orjson", "pydantic", "pydantic_core"}

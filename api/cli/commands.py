@@ -33,6 +33,7 @@ _MODULES: Final = {
     "serve": "maintain",
     "verify": "verify",
     "doctor": "maintain",
+    "detect": "detect",
     "config": "config",
     "demo": "maintain",
     "bench": "bench",

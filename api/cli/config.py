@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import textwrap
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["config"]
 
 _DEFAULT = "default"
+_COLUMNS = 110
 
 _form = output_option("text", "json", default="text")
 
@@ -35,7 +40,7 @@ def config(context: click.Context, directory: Path | None, output: str) -> int:
 @_form
 @store_option
 def show(directory: Path, output: str) -> int:
-    """Show every setting, and what sets it: default, stonelog.toml or a variable.
+    """Show every setting with its meaning, and what sets it: default, stonelog.toml or a variable.
 
     The text is TOML, fit for stonelog.toml."""
     return _show(directory, output)
@@ -47,39 +52,49 @@ def _show(directory: Path, output: str) -> int:
         put(json.dumps(sections))
         return DONE
     lines = [
-        (f"{key} = {_toml(entry['value'])}", entry["source"])
-        for entries in sections.values()
-        for key, entry in entries.items()
+        (f"{key} = {_toml(entry['value'])}", entry) for entries in sections.values() for key, entry in entries.items()
     ]
     columns = max(width(text) for text, _ in lines)
     described = iter(lines)
     for place, (name, entries) in enumerate(sections.items()):
         put(f"{chr(10) if place else ''}[{name}]")
-        for text, source in (next(described) for _ in entries):
-            put(f"{pad(text, columns)}  # {source}")
+        for text, entry in (next(described) for _ in entries):
+            for line in textwrap.wrap(entry["meaning"], _COLUMNS):
+                put(f"# {line}")
+            put(f"{pad(text, columns)}  # {entry['source']}")
     return DONE
 
 
 def _sections(directory: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """Of each section the settings: value and source. Raises InvalidSetting for a value that cannot be."""
-    from stonelog.filestore import RetentionSettings, SealSettings, StoreSettings, load_section, setting_sources
-    from stonelog.indexer import JobSettings
+    from stonelog.filestore import setting_sources
 
-    from ..settings import HttpSettings
+    from ..settings import Settings
 
-    models: dict[str, type[BaseModel]] = {
-        "store": StoreSettings,
-        "seal": SealSettings,
-        "retention": RetentionSettings,
-        "jobs": JobSettings,
-        "http": HttpSettings,
-    }
+    settings = Settings.load(directory)
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, model in models.items():
-        values = load_section(model, directory, name).model_dump()
-        sources = setting_sources(directory, name)
-        found[name] = {key: {"value": value, "source": sources.get(key, _DEFAULT)} for key, value in values.items()}
+    for name, model in Settings.sections().items():
+        sources, meanings = setting_sources(directory, name), _meanings(model)
+        found[name] = {
+            key: {"value": value, "source": sources.get(key, _DEFAULT), "meaning": meanings.get(key, "")}
+            for key, value in getattr(settings, name).model_dump(mode="json").items()
+        }
     return found
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """What the source says below each setting of a section."""
+    (definition,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101 (the source of a class)
+    return {
+        setting.target.id: " ".join(meaning.value.value.split())
+        for setting, meaning in pairwise(definition.body)
+        if isinstance(setting, ast.AnnAssign)
+        and isinstance(setting.target, ast.Name)
+        and isinstance(meaning, ast.Expr)
+        and isinstance(meaning.value, ast.Constant)
+        and isinstance(meaning.value.value, str)
+    }
 
 
 def _toml(value: object) -> str:

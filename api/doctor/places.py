@@ -16,7 +16,10 @@ from .check import Check, Repair, State, some
 __all__ = ["check_index", "check_lock", "check_modes", "check_quarantine", "check_settings", "processes_writing"]
 
 _FOLDERS: Final = ("events", "index", "quarantine")
-_FILES: Final = ("lock", "index.lock", "upkeep.lock", "holds.json", "pruned.json", "reserve", "stonelog.toml")
+_FILES: Final = (
+    *("lock", "index.lock", "upkeep.lock", "detect.lock", "detect.state"),
+    *("holds.json", "pruned.json", "reserve", "stonelog.toml"),
+)
 _REINDEX: Final = "`stonelog reindex` builds it anew; queries read the files meanwhile"
 _FAR_BEHIND: Final = 64 << 20
 

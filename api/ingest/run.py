@@ -181,7 +181,10 @@ class _Reading:
     def _reject(self, origin: _Origin, reason: str) -> None:
         line = origin.line
         raw = line.data if origin.alone else json.dumps(origin.record, ensure_ascii=False).encode()
-        self._rejects.add(raw, line=line.number, offset=line.offset, reason=reason)
+        # What is secret in a line stays out of the store, refused or not.
+        kept = self._store.redacted(raw.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+        reason = self._store.redacted(reason)
+        self._rejects.add(kept, line=line.number, offset=line.offset, reason=reason)
         self._result.read += 1
         self._result.rejected += 1
         if self._result.first_reason is None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from stonelog.filestore import InvalidEvent, Store, StoreReadOnly, StoreSettings, batch
+from stonelog.filestore.amend import unchanged
 from stonelog.filestore.batch import Batch, Request
 from stonelog.filestore.layout import Layout
 from stonelog.filestore.room import Room
@@ -29,7 +30,7 @@ def room(directory: Path) -> Room:
 
 
 def draft(event: object = EVENT) -> Request:
-    return Request.draft(event, {}, NOW)  # type: ignore[arg-type]
+    return Request.draft(event, {}, NOW, unchanged)  # type: ignore[arg-type]
 
 
 def waiting(number: int, *, chained: bool = True) -> list[Request]:

@@ -41,6 +41,7 @@ def test_the_file_sets_and_the_environment_wins(tmp_path: Path, monkeypatch: pyt
     [
         ("[store]\nsegment_bytes = 0\n", "[store] segment_bytes = 0"),
         ("[store]\nsegmentbytes = 1\n", "there is no such setting; known are durability, segment_bytes, emit_events"),
+        ("[store]\nsegmentbytes = 1\n", "did you mean segment_bytes?"),
         ('[store]\ndurability = "maybe"\n', "'fsync', 'os' or 'none'"),
         ("[store]\nlock_seconds = inf\n", "lock_seconds = inf"),
         ("[store]\nlock_seconds = nan\n", "lock_seconds = nan"),
@@ -48,12 +49,12 @@ def test_the_file_sets_and_the_environment_wins(tmp_path: Path, monkeypatch: pyt
         ("store = 5\n", "expected a table [store], found 5"),
         (
             "[retnetion]\n",
-            "[retnetion]: there is no such table; known are [store], [seal], [retention], [jobs], [http]; did you",
+            "[retnetion]: there is no such table; known are [store], [seal], [retention], [redaction], [risk], [place]",
         ),
         ("[retnetion]\nmax_bytes = 1\n[store]\n", "did you mean [retention]?"),
         ("[Store]\n", "did you mean [store]?"),
         ("[[sea]]\n", "sea = [{}]: a setting must stand in its table"),
-        ("[a.store]\n", "[a]: there is no such table; known are [store], [seal], [retention], [jobs]"),
+        ("[a.store]\n", "[a]: there is no such table; known are [store], [seal], [retention], [redaction]"),
         ("segment_bytes = 5\n[store]\n", "segment_bytes = 5: a setting must stand in its table; known are [store], "),
         ("[store\n", "cannot be read as TOML"),
         (b"\xff\xfe", "cannot be read as TOML"),

@@ -38,6 +38,19 @@ def test_each_source_has_its_own_file_in_quarantine(intake):
     assert result.first_reason.endswith("input0.log:1: column 1: expected a value, found 'b'")
 
 
+def test_S05_a_refused_line_is_kept_without_what_is_secret_in_it(intake):
+    """Nor does the reason show it; the rest of the line, whatever its bytes, is as it was."""
+    lines = b'{"category":"api","password":"hunter2","\xff":1}\n{"category":"api","action":"GET /?token=abc123def"}\n'
+    result = intake(lines)
+    kept = intake.rejected_bytes(result)
+    assert b"hunter2" not in kept
+    assert b"abc123def" not in kept
+    assert b"\xff" in kept
+    assert kept.startswith(b'{"category":"api","password":"[redacted:password]"')
+    assert all("hunter2" not in reason and "abc123def" not in reason for _, _, reason in intake.rejects(result))
+    assert "abc123def" not in result.first_reason
+
+
 def test_a_clean_run_leaves_no_quarantine(intake):
     """Nothing is made in quarantine/ while nothing was rejected."""
     result = intake(LINE % 1)
