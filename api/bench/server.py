@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import sys
 import threading
@@ -144,6 +145,7 @@ def _serve(listening: socket.socket, directory: Path | None, control: Connection
             except (EOFError, OSError):
                 server.should_exit = True
 
+        gc.freeze()  # or one of the two, by chance, would once look through all that was imported, for 0.1 s
         threading.Thread(target=obey, daemon=True).start()
         control.send(True)
         await server.serve(sockets=[listening])

@@ -216,6 +216,10 @@ def every_kind() -> list[dict[str, Any]]:
         *({"ip_address": value} for value in [*V4, *V6, "fe80::1%eth0", "10.0.0.0", "11.0.0.0", "fe80::2"]),
         *({"status_code": 400 + place, "response_time_ms": place / 2, "risk_score": place} for place in range(9)),
         *({"metadata": shape} for shape in shapes),
+        *(
+            {field: f"in {field}", "country": "DE"}
+            for field in [*PLAIN, *STRINGS, "entity_type", "entity_name", "host"]
+        ),
     ]
     moments = [BASE + timedelta(days=days, microseconds=us) for days in (0, 1, 2) for us in (-1, 0, 1)]
     return [
@@ -243,6 +247,11 @@ def test_each_condition_on_each_value(duck: Duck, tmp_path: Path) -> None:
     asked += [numbered("metadata.a", value, note) for note, value in NOTATIONS.items()]
     asked += [equals("ip_address", *spelled) for spelled in SPELLED.items()]
     asked += [there(path) for path in (*PATHS, "metadata", "tags", "country")]
+    asked += [words(f"in {field}") for field in FIELDS]
+    asked += [equals("category", "API", "api"), equals("country", "de", "DE"), at_level("<", "Warning")]
+    login, named, grave = words("login"), there("username"), at_level(">=", "error")
+    asked += [both(without(login), named), both(without(grave, "-"), login, sign=" "), without(either(grave, named))]
+    asked += [either(both(login, grave), named), both(either(login, named), grave), without(both(grave, named))]
     with Index.open(tmp_path) as index, Index.open(tmp_path, scan=True) as scan:
         for place, one in enumerate(asked):
             seqs = duck.seqs(one)
