@@ -179,6 +179,8 @@ class KeyNames:
         return bool(last) and last[0] in _TOLD
 
     def _named(self, key: str) -> Named | None:
+        if "/" in key:
+            return None  # a path, such as /etc/passwd, is no name of a value
         parts = words(MARKED.sub("", key) if "[" in key else key)
         if found := self._at_end(parts):
             return found[0]

@@ -1,6 +1,7 @@
 """How fast the store is, each figure beside a reference that was measured in the same run on the same disk."""
 
 from .append import measure_append
+from .capture import measure_capture
 from .figure import Figure, Target
 from .growth import Earlier
 from .index import index_rounds, measure_index
@@ -23,6 +24,7 @@ __all__ = [
     "as_lines",
     "index_rounds",
     "measure_append",
+    "measure_capture",
     "measure_index",
     "measure_query",
     "verdict_lines",

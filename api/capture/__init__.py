@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .auditing import AuditedEvent, audited
     from .cached import Counted
     from .context import bound, bound_fields
+    from .exchange import amend, crashed
+    from .frameworks import remember_request
     from .functions import (
         log_api_call,
         log_api_call_async,
@@ -41,11 +43,13 @@ __all__ = [
     "LoguruSink",
     "Sampler",
     "StructlogProcessor",
+    "amend",
     "audited",
     "bound",
     "bound_fields",
     "capture_exceptions",
     "capture_warnings",
+    "crashed",
     "failures",
     "log_api_call",
     "log_api_call_async",
@@ -57,6 +61,7 @@ __all__ = [
     "log_event_async",
     "log_security_event",
     "log_security_event_async",
+    "remember_request",
     "use",
     "watch_queries",
 ]
@@ -66,6 +71,8 @@ _LATER: Final = {
     "auditing": ("AuditedEvent", "audited"),
     "cached": ("Counted",),
     "context": ("bound", "bound_fields"),
+    "exchange": ("amend", "crashed"),
+    "frameworks": ("remember_request",),
     "functions": tuple(name for name in __all__ if name.startswith("log_")),
     "hooks": ("capture_exceptions", "capture_warnings"),
     "log_handler": ("KeepBound", "LogHandler"),

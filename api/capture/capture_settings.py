@@ -7,19 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from stonelog.filestore import TextList
+
 from .proxies import check_network
 from .rules import Pattern
 
 __all__ = ["CaptureSettings"]
-
-
-def _as_list(given: object) -> object:
-    """A variable of the environment is a text: a list as JSON, or its items with commas between."""
-    if not isinstance(given, str):
-        return given
-    if given.lstrip().startswith("["):
-        return json.loads(given)
-    return [each.strip() for each in given.split(",") if each.strip()]
 
 
 def _as_table(given: object) -> object:
@@ -44,8 +37,7 @@ def _check_networks(given: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
-_Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-_Patterns = Annotated[_Texts, AfterValidator(_check_patterns)]
+_Patterns = Annotated[TextList, AfterValidator(_check_patterns)]
 _Rate = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,64}$")]
 
@@ -57,7 +49,7 @@ class CaptureSettings(BaseModel):
 
     enabled: bool = True
     """Whether requests are captured at all; if not, the middleware hands everything on untouched."""
-    trusted_proxies: Annotated[_Texts, AfterValidator(_check_networks)] = ()
+    trusted_proxies: Annotated[TextList, AfterValidator(_check_networks)] = ()
     """Networks (`10.0.0.0/8`, `::1`) whose proxies are believed about the client's address; `unix`: whoever comes by a
     Unix socket."""
     proxy_header: Literal["any", "forwarded", "x-forwarded-for"] = "any"

@@ -8,15 +8,15 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["bound", "bound_fields"]
+__all__ = ["bound", "bound_fields", "fields_here"]
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-_fields: ContextVar[Mapping[str, Any]] = ContextVar("stonelog_fields", default=_NOTHING)
+fields_here: ContextVar[Mapping[str, Any]] = ContextVar("stonelog_fields", default=_NOTHING)
 
 
 def bound_fields() -> Mapping[str, Any]:
     """The fields that hold here, by name; an event's own fields go before them."""
-    return _fields.get()
+    return fields_here.get()
 
 
 @contextmanager
@@ -25,10 +25,10 @@ def bound(**fields: object) -> Iterator[None]:
 
     A field that is None does not hold inside, whatever holds outside.
     """
-    before = _fields.get()
+    before = fields_here.get()
     wanted = {**before, **fields}
-    token = _fields.set(MappingProxyType({name: value for name, value in wanted.items() if value is not None}))
+    token = fields_here.set(MappingProxyType({name: value for name, value in wanted.items() if value is not None}))
     try:
         yield
     finally:
-        _fields.reset(token)
+        fields_here.reset(token)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from stonelog.filestore import EventTooLarge, InvalidEvent
+
 from .context import bound_fields
 
 if TYPE_CHECKING:
@@ -70,8 +72,6 @@ def _chosen(store: Store | None) -> Store:
 
 
 def _offer(store: Store, fields: dict[str, Any]) -> bool:
-    from stonelog.filestore import EventTooLarge, InvalidEvent
-
     for _ in range(_REPAIRS):
         try:
             return store.emit(fields)

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from .capture_settings import CaptureSettings
-from .context import _fields as bound_here
+from .context import fields_here as bound_here
 from .exchange import Exchange, Inside, current
 from .frameworks import listen
 from .request import Capture, Reader, note_failure, raw_path, settings_of

@@ -136,6 +136,25 @@ def query(place: Path, events: int, output: Path | None, keep: bool, against: Pa
     return _measured("query", measure, place, events, runs, output, method, against)
 
 
+@bench.command()
+@click.option(
+    "--requests",
+    type=click.IntRange(min=1),
+    default=2_000,
+    show_default=True,
+    help="The requests of a round: fewer, less time, coarser figures.",
+)
+@_output
+@_dir
+def capture(place: Path, requests: int, output: Path | None) -> int:
+    """What the middleware costs a web application under uvicorn, and that a slow disk does not reach it."""
+    from .. import bench as measuring
+
+    rounds = measuring.ROUNDS
+    measure = partial(measuring.measure_capture, requests=requests, rounds=rounds)
+    return _measured("capture", measure, place, requests, rounds, output, _in_turns(rounds))
+
+
 def _in_turns(rounds: int) -> str:
     """How a run with rounds got its figures."""
     return f"Medians of {rounds} rounds, in which ours and the reference took turns; ratios are within a round."

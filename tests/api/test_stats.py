@@ -79,7 +79,7 @@ def test_summary(get, seven):
     assert answer["by_category"] == {"authentication": 4}
     assert answer["users"] == 1
     assert answer["response_time_ms"]["p99"] == 10.5
-    assert answer["risk_score"] is None
+    assert answer["risk_score"] == {"mean": 15.0, "max": 15}  # the failed login
     assert answer["first_time"] == "2026-11-23T10:00:01.000000Z"
     assert answer["last_time"] == "2026-11-23T12:00:07.000000Z"
 

@@ -58,7 +58,7 @@ def test_facets_of_numbers_are_numbers(index: Index) -> None:
     """Values have the type they have on the line."""
     assert index.facets("", ["response_time_ms", "risk_score", "ip_address"]) == {
         "response_time_ms": [(5.0, 1), (7.5, 1)],
-        "risk_score": [(1, 1), (2, 1)],
+        "risk_score": [(1, 1), (10, 1), (2, 1)],  # an event of security without a score of its own
         "ip_address": [("2001:db8::1", 1)],
     }
 
@@ -143,7 +143,7 @@ def test_statistics(index: Index) -> None:
     assert found.by_category == {"api": 10, "security": 3}
     assert (found.users, found.sessions, found.addresses) == (3, 1, 1)
     assert found.response_time_ms == {"p50": 5.0, "p95": 7.5, "p99": 7.5}
-    assert found.risk_score == {"mean": 1.5, "max": 2}
+    assert found.risk_score == {"mean": 4.333, "max": 10}
     assert found.first_time == datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
     assert found.last_time == datetime(2026, 11, 24, tzinfo=UTC)
     assert found.within == {}

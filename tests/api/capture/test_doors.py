@@ -10,7 +10,7 @@ DOORS = (
     "structlog_processor",
     "loguru_sink",
     "hooks",
-    "audited",
+    "auditing",
     "functions",
     "sql",
     "cached",

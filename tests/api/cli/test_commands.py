@@ -28,6 +28,7 @@ NAMES = [
     "serve",
     "verify",
     "doctor",
+    "detect",
     "config",
     "demo",
     "bench",
