@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,26 +67,11 @@ class Worker:
         return WorkerStatus(alive, self._indexed_seq, self._error)
 
     def _run(self) -> None:
-        from .watch import Watch
+        from .watch import turns
 
-        watch: Watch | None = None
-        events = self._directory / "events"
-        try:
-            while True:
-                self._wake.clear()  # before looking at `_stop`: the wake that `stop` gives is not lost
-                if self._stop.is_set():
-                    return
-                if watch is None and events.is_dir():
-                    watch = Watch(events, self._wake.set)
-                self._pass()
-                ended = time.monotonic()
-                self._wake.wait(self._poll_seconds)
-                pause = _PAUSE_SECONDS - (time.monotonic() - ended)
-                if pause > 0:
-                    self._stop.wait(pause)
-        finally:
-            if watch is not None:
-                watch.stop()
+        every = {"poll_seconds": self._poll_seconds, "pause_seconds": _PAUSE_SECONDS}
+        for _ in turns(self._directory / "events", self._wake, self._stop, **every):
+            self._pass()
 
     def _pass(self) -> None:
         try:

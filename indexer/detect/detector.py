@@ -101,26 +101,13 @@ class Detector:
         return DetectorStatus(alive, feed is not None, seen, self._findings, self._notifier.failures, self._error)
 
     def _run(self) -> None:
-        from ..watch import Watch
+        from ..watch import turns
 
-        watch: Watch | None = None
-        events = self._directory / "events"
+        every = {"poll_seconds": self._poll_seconds, "pause_seconds": _PAUSE_SECONDS}
         try:
-            while True:
-                self._wake.clear()  # before looking at `_stop`: the wake that `stop` gives is not lost
-                if self._stop.is_set():
-                    return
-                if watch is None and events.is_dir():
-                    watch = Watch(events, self._wake.set)
+            for _ in turns(self._directory / "events", self._wake, self._stop, **every):
                 self._pass()
-                ended = time.monotonic()
-                self._wake.wait(self._poll_seconds)
-                pause = _PAUSE_SECONDS - (time.monotonic() - ended)
-                if pause > 0:
-                    self._stop.wait(pause)
         finally:
-            if watch is not None:
-                watch.stop()
             self._end()
 
     def _end(self) -> None:
