@@ -4,6 +4,7 @@ and what nobody may read is taken out. The last comes last: nothing that is foun
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -12,7 +13,7 @@ from .names import FIELDS
 __all__ = ["Amend", "Amendments", "unchanged"]
 
 Amend = Callable[[dict[str, Any], float], dict[str, Any]]
-"""From an event's checked fields, and seconds since the epoch, to those that are written: the same ones, or others."""
+"""From an event's checked fields, and the seconds since the epoch, to those that are written: the same, or others."""
 
 _PLACE: Final = ("country", "region", "city", "asn")
 
@@ -61,6 +62,8 @@ class Amendments:
 
     def __call__(self, fields: dict[str, Any], now: float) -> dict[str, Any]:
         """The fields that are written, in their order; what was given is not changed."""
+        if "time" in fields:  # what is told of last month does not follow what is told of today
+            now = datetime.fromisoformat(fields["time"]).timestamp()
         found = fields
         if self._place is not None and "ip_address" in fields:
             known = self._place(fields["ip_address"])

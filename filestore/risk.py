@@ -151,7 +151,8 @@ class RiskMeter:
     def __call__(self, fields: Mapping[str, Any], now: float) -> tuple[int, list[str]]:
         """The score of an event in its canonical form, and its reasons; (0, []) if nothing speaks for risk.
 
-        Counters are looked at as they stood before, then the event is counted. `now` is in seconds and ascends.
+        Counters are looked at as they stood before, then the event is counted. `now` is in seconds: when it happened.
+        Times mostly ascend: where one lies far ahead, what is older than the window before it is forgotten.
         """
         if not self._enabled:
             return 0, []

@@ -49,7 +49,8 @@ class Recent:
     """The counters. Any thread may call; `seconds` is the length of the window, and more than `most` is not counted."""
 
     def __init__(self, seconds: float, most: int, *, keys: int = KEYS) -> None:
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
+        self._inside = False
         self._by_user = _Failures(seconds, most, keys)
         self._by_address = _Failures(seconds, most, keys)
         self._addresses = _Known(keys)
@@ -59,28 +60,31 @@ class Recent:
         """What was there before this event, which is counted from now on."""
         get = fields.get
         user = (get("username") or get("user_id") or "")[:_LONG]
+        if not user and not signs.login:
+            return NO_COUNTS
         address = get("ip_address", "")
         if ":" in address:
             address = _network(address)
-        if signs.login:
-            return self._login(fields, user, address, signs, now)
-        if not user:
-            return NO_COUNTS
         device = get("device_id", "")[:_LONG]
+        request = get("request_id", "")[:_LONG]
         with self._turn:
-            return self._places(user, address, device, learn=not signs.failed)
+            if self._inside:  # a destructor, or a signal's handler, that logs in the middle of this thread's turn
+                return NO_COUNTS
+            self._inside = True
+            try:
+                if signs.login:
+                    return self._login(user, address, device, request, signs.login == "failed", now)
+                return self._places(user, address, device, learn=not signs.failed)
+            finally:
+                self._inside = False
 
-    def _login(self, fields: Mapping[str, Any], user: str, address: str, signs: Signs, now: float) -> Counts:
-        request = fields.get("request_id", "")[:_LONG]
-        device = fields.get("device_id", "")[:_LONG]
-        failed = signs.login == "failed"
-        with self._turn:
-            by_user = self._by_user.before(user, request, now)
-            by_address = self._by_address.before(address, request, now)
-            if failed:
-                self._by_user.add(user, request, now)
-                self._by_address.add(address, request, now)
-            places = self._places(user, address, device, learn=not failed)
+    def _login(self, user: str, address: str, device: str, request: str, failed: bool, now: float) -> Counts:
+        by_user = self._by_user.before(user, request, now)
+        by_address = self._by_address.before(address, request, now)
+        if failed:
+            self._by_user.add(user, request, now)
+            self._by_address.add(address, request, now)
+        places = self._places(user, address, device, learn=not failed)
         if not by_user and not by_address:
             return places
         return Counts(by_user, by_address, places.new_address, places.new_device)
@@ -101,7 +105,7 @@ class _Failures:
         self._times: OrderedDict[str, list[tuple[float, str]]] = OrderedDict()
 
     def before(self, key: str, request: str, now: float) -> int:
-        """How many there are within the window.
+        """How many there are within the window that ends `now`.
 
         Those of the same request are left out: a login is told by the program, and again by the middleware around it.
         """
@@ -112,7 +116,7 @@ class _Failures:
             del times[0]
         if not times:
             del self._times[key]
-        return sum(1 for _, other in times if not request or other != request)
+        return sum(1 for time, other in times if time <= now and (not request or other != request))
 
     def add(self, key: str, request: str, now: float) -> None:
         """One more, unless it is known of the same request."""
