@@ -106,7 +106,7 @@ class Store:
     @property
     def upkeep(self) -> Upkeep:
         """Sealing, retention and legal holds of this store."""
-        return Upkeep(self._layout, self._record, self.settings)
+        return Upkeep(self._layout, self._record, self.settings, self.redacted)
 
     def redacted(self, text: str) -> str:
         """The text without what the store would take out of an event: for what is kept beside it."""

@@ -120,11 +120,22 @@ class UpkeepReader:
 
 
 class Upkeep(UpkeepReader):
-    """The upkeep of one store. `tell` records an event of the store's own and returns when it is durable."""
+    """The upkeep of one store.
 
-    def __init__(self, layout: Layout, tell: Callable[..., None], settings: StoreSettings) -> None:
+    `tell` records an event of the store's own and returns when it is durable; `redacted` takes secrets out of what people
+    write.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        tell: Callable[..., None],
+        settings: StoreSettings,
+        redacted: Callable[[str], str] = str,
+    ) -> None:
         super().__init__(layout.directory)
         self._tell = tell
+        self._redacted = redacted
         self._lock_seconds = settings.lock_seconds
         self._reserve_bytes = settings.reserve_bytes
 
@@ -209,6 +220,7 @@ class Upkeep(UpkeepReader):
             raise ValueError(f"a hold needs a reason, in 1 to {LONGEST_REASON:,} characters")
         if not _is_text(reason):
             raise ValueError("the hold's reason is not UTF-8; convert the text first")
+        reason = self._redacted(reason)[:LONGEST_REASON]
         with self._alone():
             holds, issued = read_holds(self._layout)
             hold = Hold(f"H{issued + 1}", first, last, reason, format_time(datetime.now(UTC)))

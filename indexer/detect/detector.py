@@ -189,7 +189,11 @@ class Detector:
         """The findings that wait are in the store, and others are told of them. Raises StonelogError."""
         new = [each for each in self._waiting if each.identity not in self._written]
         if new:
-            _append(self._store, new)
+            try:
+                _append(self._store, new)
+            except StonelogError:
+                self._until = self._reader.last_seq  # they may be there: what is there by now is looked at first
+                raise
         self._waiting = []
         self._written.clear()
         self._findings += len(new)
@@ -200,6 +204,8 @@ class Detector:
         feed = self._feed
         if feed is None or feed.engine.seq == self._saved_seq or self._waiting:
             return  # what waits to be written would be lost: it is found again from the state before
+        if self._reader.durable_seq() < feed.engine.seq:
+            return  # a power cut would give their numbers to other events, which would not be looked at
         write_state(self._directory, feed.engine.state())
         self._saved_seq, self._saved_at = feed.engine.seq, time.monotonic()
 

@@ -102,3 +102,11 @@ def test_a_hold_covers_what_was_written_on_its_days_wherever_it_stands(
         kept = store.upkeep.retain()
         assert (kept.removed, {each.reason for each in kept.kept}) == ([], {f"on hold {hold.id}"})
         assert "evidence" in [event.action for event in store.read()]
+
+
+def test_S05_a_reason_is_kept_without_what_is_secret_in_it(directory: Path) -> None:
+    """Neither the record of holds nor the event shows it."""
+    with Store.open(directory) as store:
+        hold = store.upkeep.hold(FIRST, LAST, "case 17, password=hunter2")
+        assert hold.reason == "case 17, password=[redacted:password]"
+    assert all(b"hunter2" not in path.read_bytes() for path in directory.rglob("*") if path.is_file())

@@ -178,3 +178,34 @@ def test_limits_of_the_settings_reach_the_rules(store, make):
     detector.start()
     wait_until(caught_up(detector, store))
     assert findings(store) == []
+
+
+def test_what_a_power_cut_may_take_is_not_said_to_be_seen(store, make, monkeypatch):
+    """The state goes no further than what is on stable storage: the cut's numbers come again, with other events."""
+    detector = make(replay=True)
+    monkeypatch.setattr(type(detector._reader), "durable_seq", lambda reader: 1)
+    store.append_many([DELETION] * 2)
+    detector.start()
+    wait_until(caught_up(detector, store))
+    detector.stop()
+    assert read_state(store.directory) is None
+
+
+def test_a_finding_whose_writing_failed_late_is_not_written_again(store, make, monkeypatch):
+    """The store said that it failed, and yet the finding is there: that is seen before it is tried again."""
+    append = module._append
+    failed: list[int] = []
+
+    def late(*given):
+        append(*given)
+        if not failed:
+            failed.append(1)
+            raise StoreReadOnly("the sync failed")
+
+    monkeypatch.setattr(module, "_append", late)
+    detector = make(replay=True)
+    store.append_many([DELETION] * 3)
+    detector.start()
+    wait_until(lambda: bool(failed) and detector.status().error == "" and detector.status().seen_seq >= 4)
+    detector.stop()
+    assert findings(store) == [[1, 2, 3]]
