@@ -39,10 +39,10 @@ def test_nothing_is_called_after_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["schedule", "start"])
-def test_no_watches_left(
+def test_F56_no_watches_left(
     tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """F56: at inotify's limit it says so once and goes on without."""
+    """At inotify's limit it says so once and goes on without."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "inotify watch limit reached")

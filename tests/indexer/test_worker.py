@@ -84,7 +84,7 @@ def test_a_change_wakes_it(store: Store, directory: Path) -> None:
     worker.stop()
 
 
-def test_without_watches_it_polls(
+def test_F56_without_watches_it_polls(
     store: Store, directory: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F56: when the system has no watches left the index still follows."""
