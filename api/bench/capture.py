@@ -15,12 +15,15 @@ from typing import Final
 from .figure import Figure, Target, percentile
 from .rounds import ROUNDS, Notice, quiet
 from .server import STALL_SECONDS, Serving, serving
+from .whole import measure_whole
 
 __all__ = ["measure_capture"]
 
 CLIENTS: Final = 32
 _TURN: Final = 50
 """So many requests one after the other are made of one server before it is the other's turn."""
+_EVENTS_A_REQUEST: Final = 25
+"""Where all that is done for an event is measured, there are so many times as many."""
 _LEAST: Final = "/users/7"
 _PAGE: Final = "/users?page=2"
 _REQUEST: Final = (
@@ -48,6 +51,7 @@ def measure_capture(place: Path, requests: int, *, rounds: int = ROUNDS, tell: N
             yield Figure.of(name, "events/s", clock[ours], against, clock[plain], target)
             yield Figure.of(f"{name}, a core", "events/s", core[ours], against, core[plain])
         yield _lateness(plain, ours, rounds, tell)
+    yield measure_whole(place, _EVENTS_A_REQUEST * requests, rounds=rounds, tell=tell)
 
 
 def _latency(plain: Serving, ours: Serving, requests: int, rounds: int, tell: Notice) -> Figure:
