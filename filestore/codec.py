@@ -15,7 +15,10 @@ import orjson
 
 from .errors import EventTooLarge, InvalidEvent
 
-__all__ = ["MAX_LINE", "Stamp", "dumps", "encode", "good_lines", "loads", "parsed", "seal_line", "seq_of", "stamp"]
+__all__ = [
+    *("MAX_LINE", "Stamp", "dumps", "encode", "good_lines", "loads", "parsed", "seal_line", "seq_of", "stamp"),
+    "structure",
+]
 
 MAX_LINE: Final = 65_535
 """The longest line in bytes, without its line end."""
@@ -143,6 +146,15 @@ def loads(line: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     return fields
+
+
+def structure(text: str) -> dict[str, Any] | list[Any] | None:
+    """The object or list that the text is as JSON; None if it is none."""
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, (dict, list)) else None
 
 
 def dumps(value: object) -> bytes:

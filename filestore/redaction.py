@@ -17,9 +17,8 @@ from .errors import InvalidSetting
 from .layout import Layout
 from .names import FIELDS
 from .redaction_keys import KeyNames
-from .redaction_numbers import is_card_number
 from .redaction_own import compiled
-from .redaction_search import Search
+from .redaction_search import Gate, Search
 from .redaction_tree import GONE, Marks, Walk, json_path
 from .settings import TextList, TextTable, load_section
 
@@ -92,7 +91,7 @@ class Redactor:
         patterns = {name: compiled(name, pattern) for name, pattern in settings.patterns.items()}
         self._search = Search(self._names, settings.keys, personal, patterns, settings.allowed_kinds)
         self._marks = Marks(settings.mode, key)
-        self._keys_seen: dict[str, bool] = {}
+        self._gate = Gate(self._names, self._search)
 
     @classmethod
     def load(cls, directory: Path) -> Redactor:
@@ -126,39 +125,9 @@ class Redactor:
                 continue
             if value.__class__ is str:
                 texts.append(value)
-            elif self._inside(value, texts):
+            elif self._gate.inside(value, texts):
                 return True
         return self._search.worth("\n".join(texts))
-
-    def _inside(self, value: Any, texts: list[str]) -> bool:
-        """Whether a key or a number inside says that there is something; the texts inside are added to `texts`."""
-        if value.__class__ is dict:
-            for key, each in value.items():
-                if each.__class__ is str:
-                    texts.append(each)
-                elif each is not None and each.__class__ is not bool and self._inside(each, texts):
-                    return True
-                if self._keys_seen.get(key, True) and self._key_worth(key):
-                    return True
-            about: Any = value.get("name", value.get("key")) if "value" in value else None
-            return about.__class__ is str and self._names.named(about) is not None
-        if value.__class__ is list or value.__class__ is tuple:
-            for each in value:
-                if each.__class__ is str:
-                    texts.append(each)
-                elif self._inside(each, texts):
-                    return True
-            return len(value) == 2 and value[0].__class__ is str and self._names.named(value[0]) is not None
-        return value.__class__ is int and is_card_number(value)
-
-    def _key_worth(self, key: str) -> bool:
-        """Whether the key names a secret or may hold one; remembered for the keys that do not."""
-        worth = self._names.named(key) is not None or self._search.worth(key)
-        if not worth and len(key) <= 128:
-            if len(self._keys_seen) >= 4096:
-                self._keys_seen.clear()
-            self._keys_seen[key] = False
-        return worth
 
 
 def _paths(walk: Walk, before: list[str]) -> list[str]:

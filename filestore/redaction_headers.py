@@ -7,12 +7,16 @@ from base64 import b64decode
 from binascii import Error
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import unquote
 
-from .redaction_keys import KeyNames
+from .redaction_keys import IN_QUERY, KeyNames, Named
 from .redaction_patterns import Span
-from .redaction_values import MARK, is_placeholder, is_secret, quoted, unquoted, until_line_end
+from .redaction_values import MARK, MARKED, is_placeholder, is_secret, quoted, unquoted, until_line_end
 
-__all__ = ["authorization", "bearers", "commands", "cookies", "statements", "url_passwords"]
+__all__ = [
+    *("authorization", "bearers", "commands", "cookies", "escaped_name", "is_left", "queries", "statements"),
+    "url_passwords",
+]
 
 _SCHEME = re.compile(
     r"(?:(basic|bearer|token|negotiate|ntlm|kerberos|api-?key|jwt|dpop|sso-key|splunk|privatetoken|sharedkey|gnap)"
@@ -29,6 +33,11 @@ _ATTRIBUTES: Final = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "httponly", "secure", "partitioned", "priority", "version"}
 )
 
+_SEMICOLON = re.compile(r";|%3[bB]")
+_QUERY_NAME = re.compile(r"[?&]([^\s=&#\"?]{1,128}+)=")
+_QUERY_VALUE = re.compile(r"[^\s&#\"\\]*+(?:\\(?![nrtu\"'\\])[^\s&#\"\\]*+)*+")
+_QUERY_ESCAPED = re.compile(r"[?&][^\s=&#\"?%]{0,64}+%[^\s=&#\"?]{0,64}+=")
+
 _FLAGS = re.compile(r"(?:[ ]?(?:secure|httponly|partitioned)[ ]?;){1,4}", re.IGNORECASE)
 
 _BEARER = re.compile(r"(bearer|basic)(?:[ \t]{1,4}+|%20|\+)[\"']?([a-z0-9._~+/%-]{8,}+={0,2})")
@@ -38,7 +47,7 @@ _USERINFO = re.compile(r"://([^\s/@:\"'<>?#\[]{0,128}):([^\s/\"'<>?]{0,256})@|:/
 _TOKEN_USER: Final = frozenset({"", "x-oauth-basic", "x-oauth-token", "x"})
 
 _FLAG = re.compile(
-    r"-(?<![a-z0-9_-]-)-?(?=[a-z0-9-]{0,24}?(?:pass|pwd|pw|token|secret|key|pin|otp)\b)"
+    r"-(?<![a-z0-9_-]-)-?(?=[a-z0-9-]{0,24}?(?:pass(?:word|wd|phrase|code)?|pwd|pw|token|secret|key|pin|otp)\b)"
     r"([a-z][a-z0-9-]{1,40}+)[ ]{1,3}+(?![-=:\s|&;])"
 )
 _NET_USER = re.compile(
@@ -65,7 +74,7 @@ def authorization(text: str, at: int) -> Iterator[Span]:
             return
         end = until_line_end(text, start) if scheme and scheme[2] else unquoted(text, start)[1]
     value = text[start:end]
-    if not is_secret(value, prose=True):
+    if not is_secret(value, prose=True, begins=place is None):
         return
     if scheme is None and (len(value) < _BARE or place is None) and value.isalpha():
         return  # `"authorization": "ldap"`
@@ -157,5 +166,46 @@ def statements(text: str, low: str) -> Iterator[Span]:
 
 def _argument(text: str, at: int, kind: str = "password") -> Span:
     """The place of the one value that begins here, an empty one if it is no secret."""
-    start, end = quoted(text, at) or unquoted(text, at)
-    return start, end if is_secret(text[start:end], prose=True) else start, kind
+    place = quoted(text, at)
+    start, end = place or unquoted(text, at)
+    return start, end if is_secret(text[start:end], prose=True, begins=place is None) else start, kind
+
+
+def queries(text: str, names: KeyNames) -> Iterator[Span]:
+    """The secrets in queries of URLs: there only `&`, `#`, a space and `"` end a value, and names may be escaped."""
+    done = 0
+    for match in _QUERY_NAME.finditer(text):
+        if match.start() < done:
+            continue
+        key = unquote(match[1]) if "%" in match[1] else match[1]
+        named = names.named(key) or (Named("password") if key.lower() in IN_QUERY else None)
+        if named is None or named.kind in ("authorization", "cookie"):
+            continue
+        body = _QUERY_VALUE.match(text, match.end())
+        start, done = match.end(), body.end() if body else match.end()
+        value = text[start:done]
+        counts = not named.numbers and value.replace(".", "", 1).isdigit()
+        kind = "signature" if key[:1] in "sS" and key.lower() in IN_QUERY else named.kind
+        yield start, done if is_secret(value, begins=True) and not counts else start, kind
+
+
+def escaped_name(text: str, low: str) -> object:
+    """Whether a name in a query is written with escapes."""
+    return "%" in text and "=" in text and _QUERY_ESCAPED.search(text)
+
+
+def is_left(text: str, kind: str, *, attributes: bool = False) -> bool:
+    """Whether beside marks and what may stay a secret is left of the value of such a header."""
+    if kind == "cookie":
+        parts = [part.strip() for part in _SEMICOLON.split(text)]
+        return any(_is_left_of_cookie(part, attributes and place > 0) for place, part in enumerate(parts))
+    rest = MARKED.sub("", text)
+    scheme = _SCHEME.match(rest)
+    return is_secret((rest[scheme.end() :] if scheme else rest).strip())
+
+
+def _is_left_of_cookie(part: str, attributes: bool) -> bool:
+    name, sign, value = part.partition("=")
+    if attributes and name.lower() in _ATTRIBUTES:
+        return False
+    return is_secret(MARKED.sub("", value if sign else name).strip(' "'))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .redaction_values import MARKED
 
@@ -29,6 +29,8 @@ class Named(NamedTuple):
 
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+_FILE = re.compile(r"^(?:/|\.\.|etc/)|/etc/|[ :]/")
+"""What says of a key with `/` that it is the path of a file or an address: `/etc/passwd`, `POST /oauth/token`."""
 _LONGEST: Final = 128
 """So many characters of a key are looked at, its last ones."""
 _CACHED: Final = 4096
@@ -81,6 +83,7 @@ _ASIDE: Final = frozenset(_ASIDE_WORDS.split())
 _TOLD_WORDS: Final = (
     "id ids type types kind name names expires expiry expiration expired at in on length len count used changed age"
     " policy url uri scope scopes issuer audience algorithm alg status enabled required version created updated"
+    " user subject action role namespace strength by"
 )
 _TOLD: Final = frozenset(_TOLD_WORDS.split())
 """Words that tell something of a secret: under `token: {type: ..., value: ...}` only the value is one."""
@@ -106,6 +109,8 @@ def _table() -> dict[str, Named]:
     for kind, names in _WITHOUT_NUMBERS.items():
         table.update(dict.fromkeys(names.replace("-", "").split(), Named(kind, numbers=False)))
     table["credential"] = table["credentials"] = Named("credential", numbers=False, inside=False)
+    table["authorization"] = Named("authorization", inside=False)
+    table["cookies"] = Named("cookie", numbers=False)
     table["setcookie"] = Named("cookie", attributes=True)
     return table
 
@@ -160,12 +165,14 @@ class KeyNames:
         self._allowed = _INNOCENT | {joined for key in allowed if (joined := "".join(words(key)))}
         self._known: dict[str, Named | None] = {}
 
-    def named(self, key: str) -> Named | None:
-        """What secret the key names, None for none."""
+    def named(self, key: Any) -> Named | None:
+        """What secret the key names, None for none, and for what is no text."""
         try:
             return self._known[key]
         except KeyError:
             pass
+        if not isinstance(key, str):
+            return None
         found = self._named(key)
         if len(key) <= _LONGEST:
             if len(self._known) >= _CACHED:
@@ -178,9 +185,14 @@ class KeyNames:
         last = words(key)[-1:]
         return bool(last) and last[0] in _TOLD
 
+    def holds(self, key: str) -> bool:
+        """Whether the key stands for the secret itself: `value`, `header`."""
+        last = words(key)[-1:]
+        return bool(last) and last[0] in _ASIDE
+
     def _named(self, key: str) -> Named | None:
-        if "/" in key:
-            return None  # a path, such as /etc/passwd, is no name of a value
+        if "/" in key and _FILE.search(key):
+            return None
         parts = words(MARKED.sub("", key) if "[" in key else key)
         if found := self._at_end(parts):
             return found[0]

@@ -7,17 +7,18 @@ are asked once, of all its texts joined.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from . import redaction_numbers as numbers
-from .redaction_headers import bearers, commands, statements, url_passwords
+from .redaction_headers import bearers, commands, escaped_name, queries, statements, url_passwords
 from .redaction_keys import KeyNames
+from .redaction_numbers import is_card_number
 from .redaction_patterns import Span, long_run, private_keys, tokens
 from .redaction_texts import NamedValues, lowered
 from .redaction_values import MARKED
 
-__all__ = ["Search"]
+__all__ = ["Gate", "Search"]
 
 _MOST: Final = 200
 """So many secrets of one sort in one text are told apart; what comes after them is taken out in one piece, so that
@@ -25,6 +26,7 @@ neither the time nor the marks can grow without end."""
 _MOST_LOOKS: Final = 400
 """So many places are looked at that may have one, likewise: names without a value, `Bearer` without a token."""
 _REST: Final = "rest"
+_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}")
 _SHAPES: Final = 0
 _NAMES: Final = 1
 
@@ -57,12 +59,14 @@ class Search:
             _Finder(lambda text, low: "bearer" in low or "basic" in low, bearers, _NAMES),
             _Finder(_has_command, lambda text, low: commands(text, low, names), _NAMES),
             _Finder(_has_statement, statements, _NAMES),
+            _Finder(_has_query, lambda text, low: queries(text, names), _NAMES),
             *(_PERSONAL[what] for what in _PERSONAL if what in set(personal)),
         ]
         finders.extend(_own(name, pattern) for name, pattern in (patterns or {}).items())
         self._allowed: Final = frozenset(allowed)
         self._finders: Final = tuple(finders)
-        self._gates: Final = tuple(finder.gate for finder in finders)
+        gates = [finder.gate for finder in finders if finder.gate is not _has_query]
+        self._gates: Final = (*gates, escaped_name, _has_json)
         self.cards: Final = "cards" in set(personal)
         """Whether numbers of cards are secret."""
 
@@ -89,6 +93,65 @@ class Search:
         marked = "[redacted:" in text or "[sha:" in text
         marks = [match.span() for match in MARKED.finditer(text)] if marked else []
         return _joined(sorted(found, key=lambda one: (one[0], -one[1])), marks)
+
+
+class Gate:
+    """A quick look at values in depth, which tells whether there can be anything secret in them."""
+
+    def __init__(self, names: KeyNames, search: Search) -> None:
+        self._names, self._search = names, search
+        self._keys_seen: dict[str, bool] = {}
+
+    def inside(self, value: Any, texts: list[str]) -> bool:
+        """Whether a key or a number inside says that there is something; the texts inside are added to `texts`."""
+        if value.__class__ is dict:
+            return self._in_object(value, texts)
+        if value.__class__ is list or value.__class__ is tuple:
+            return self._in_list(value, texts)
+        if value.__class__ is int:
+            return is_card_number(value)
+        if value is None or value.__class__ is bool or value.__class__ is float:
+            return False
+        if isinstance(value, str):
+            texts.append(value)
+            return False
+        if isinstance(value, (list, tuple)):
+            return self._in_list(value, texts)
+        if isinstance(value, Mapping):
+            return self._in_object(value, texts)
+        return isinstance(value, int) and is_card_number(value)
+
+    def _in_object(self, values: Mapping[Any, Any], texts: list[str]) -> bool:
+        for key, each in values.items():
+            if each.__class__ is str:
+                texts.append(each)
+            elif each is not None and each.__class__ is not bool and self.inside(each, texts):
+                return True
+            if self._keys_seen.get(key, True) and self._key_worth(key):
+                return True
+        about: Any = values.get("name", values.get("key")) if "value" in values else None
+        return isinstance(about, str) and self._names.named(about) is not None
+
+    def _in_list(self, values: Sequence[Any], texts: list[str]) -> bool:
+        for each in values:
+            if each.__class__ is str:
+                texts.append(each)
+                if each.startswith("-") and self._names.named(each) is not None:
+                    return True
+            elif self.inside(each, texts):
+                return True
+        return len(values) == 2 and isinstance(values[0], str) and self._names.named(values[0]) is not None
+
+    def _key_worth(self, key: Any) -> bool:
+        """Whether the key names a secret or may hold one; remembered for the keys that do not."""
+        if not isinstance(key, str):
+            return False
+        worth = self._names.named(key) is not None or self._search.worth(key)
+        if not worth and len(key) <= 128:
+            if len(self._keys_seen) >= 4096:
+                self._keys_seen.clear()
+            self._keys_seen[key] = False
+        return worth
 
 
 def _first(spans: Iterable[Span], length: int) -> Iterator[Span]:
@@ -131,6 +194,15 @@ def _has_command(text: str, low: str) -> bool:
     if "-" in low and ("-p" in low or "-u " in low or "-token" in low or "-secret" in low or "-key" in low):
         return True
     return " user " in low and "net" in low
+
+
+def _has_query(text: str, low: str) -> bool:
+    return "=" in text and ("?" in text or "&" in text)
+
+
+def _has_json(text: str, low: str) -> object:
+    """Whether there may be JSON with what only who parses it sees: names with escapes, names after their values."""
+    return "{" in text and (("\\u" in text and _ESCAPE.search(text)) or '"value"' in low)
 
 
 def _has_statement(text: str, low: str) -> bool:

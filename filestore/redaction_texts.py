@@ -24,7 +24,7 @@ _REACH: Final = 64
 _QUOTE: Final = r"(?:[\"'`]\\{0,3}+|22%|;touq&)"
 _SIGN: Final = (
     r"(?:=(?:[:=]|3%)?+|[:：]|>=?+|,)(?=[{LAST}0-9 \t\"'`\]%;])(?:(?=[ \t\"'`\]2;ed])[ \t]{0,4}+"
-    rf"(?:{_QUOTE}?+eulav(?:{_QUOTE}?+[ ]?,[ ]?|[ ](?=[\"'])))?+{_QUOTE}?+(?:\]|d5%)?+)?+"
+    rf"(?:{_QUOTE}?+eulav(?:{_QUOTE}?+[ ]?,[ ]?|[ ](?=[\"'])))?+{_QUOTE}?+(?:\](?:[0-9]{{0,3}}+\[)?+|d5%(?:b5%)?+)?+)?+"
 )
 """What stands between a name and its value, backward: `=`, `": "`, `","value":`, `%3d` (written `%3=`)."""
 _WINDOW: Final = 4096
@@ -125,7 +125,7 @@ class NamedValues:
         if place is None and (value.lower() in _SCHEMES or value.startswith("!!")) and text.startswith(" ", end):
             start, end = unquoted(text, end + 1)
             value = text[start:end]
-        if not is_secret(value, prose=prose):
+        if not is_secret(value, prose=prose, begins=place is None):
             return
         if not named.numbers and value.replace(".", "", 1).isdigit():
             return

@@ -32,7 +32,10 @@ _PROSE_WORDS: Final = (
     " isn't it its length mismatch missing more must new no not of ok on only or passed pam_unix please provided"
     " rejected required requires reset revoked seems set should success successful than that the there this to too"
     " unable unauthorized unexpected unknown unrecognized unsupported use used user valid was wasn't were when"
-    " which will with wrong you your"
+    " which will with wrong you your malformed sent semicolon comma colon eof identifier number newline whitespace"
+    " keyword operator str string int bytes bool float object unterminated verified delivered accepted generated"
+    " created updated deleted refreshed issued rotated stored saved loaded validated parsed active inactive enabled"
+    " disabled type error warning null none"
 )
 _PROSE: Final = frozenset(_PROSE_WORDS.split())
 """How sentences go on after `password:` and the like."""
@@ -42,19 +45,35 @@ _REFERENCE = re.compile(
     r"|(?i:\[?(?:redacted|filtered|masked|hidden|removed|protected|sensitive)(?![a-z0-9]))"
     r"|[xX]{3,64}$|(?i:your|replace|change|insert|enter)[_-]"
 )
-"""A place for a secret, or what another program wrote instead of one."""
+"""How a place for a secret begins, or what another program wrote instead of one."""
+_OF_PLACES: Final = (
+    "a|access|account|actual|api|app|auth|aws|bearer|client|code|database|db|here|id|in|it|jwt|key|me|my|name|new|own"
+    "|pass|passphrase|passwd|password|pin|private|pwd|real|secret|string|the|this|token|user|username|value|with|your"
+)
+_WHOLE_REFERENCE = re.compile(
+    r"\$\{[^}]*\}|\$\([^()]*\)|\{\{[^{}]*\}\}|\{[A-Za-z_]+\}|%\([^()]*\)[sdr]?|%[sdvr]|%%[0-9]{1,6}|<[^<>]*>|\$env:\w+"
+    r"|[#@]\{[^{}]*\}|\$[A-Z][A-Z0-9_]*"
+    r"|(?i:\$(?:password|passwd|pwd|secret|token|cred|credential|apikey|key)[a-z]*)"
+    r"|[\[(<*]{0,3}(?i:redacted|filtered|masked|hidden|removed|protected|sensitive)[\])>*]{0,3}"
+    rf"|[xX]{{3,64}}|(?i:your|replace|change|insert|enter)(?:[ _-]++(?i:{_OF_PLACES})(?![A-Za-z0-9])){{1,6}}+"
+)
+"""A place for a secret and nothing else."""
 _BEGINNING: Final = 64
 _MASKS: Final = frozenset("*•.#-_…?")
 
 
-def is_secret(value: str, *, prose: bool = False) -> bool:
-    """Whether the value is one: not a mask, not a place for one such as `${PASSWORD}`; in prose no common word."""
+def is_secret(value: str, *, prose: bool = False, begins: bool = False) -> bool:
+    """Whether the value is one: not a mask, not a place for one such as `${PASSWORD}`; in prose no common word.
+
+    With `begins` what only begins like a place is none either: so for what stands in a text without quotes, where the
+    value may have ended too early.
+    """
     if not value or MARKED.fullmatch(value) or _MASKS.issuperset(value):
         return False
     low = value[:32].lower()
     if low in _NOTHING or (prose and low.rstrip(".:!?") in _PROSE):
         return False
-    return _REFERENCE.match(value) is None
+    return (_REFERENCE.match(value) if begins else _WHOLE_REFERENCE.fullmatch(value)) is None
 
 
 def is_placeholder(text: str, at: int) -> bool:

@@ -3,7 +3,9 @@
 import copy
 import json
 import os
+from collections import OrderedDict, UserDict, defaultdict, namedtuple
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pytest
@@ -115,11 +117,114 @@ def test_a_secret_in_a_key_is_taken_out_of_the_key() -> None:
         ({"name": "DB_PASSWORD", "value": "x"}, {"name": "DB_PASSWORD", "value": "[redacted:password]"}),
         ({"number": 4111111111111111}, {"number": "[redacted:card]"}),
         ({"number": 4111111111111112}, None),
+        ({"authorization": "[] hunter2Xq9"}, {"authorization": "[redacted:authorization]"}),
+        ({"authorization": "Bearer [] hunter2Xq9"}, {"authorization": "[redacted:authorization]"}),
+        ({"authorization": "Bearer ${TOKEN}"}, None),
+        ({"cookie": "[redacted:x]hunter2Xq9"}, {"cookie": "[redacted:cookie]"}),
+        ({"cookie": "a=[]; b=[]hunter2Xq9"}, {"cookie": "[redacted:cookie]"}),
+        ({"cookie": "a=b hunter2Xq9"}, {"cookie": "[redacted:cookie]"}),
+        ({"h": [["x-api-key", "x1"], ["a", "b"]]}, {"h": [["x-api-key", "[redacted:api_key]"], ["a", "b"]]}),
+        ({"h": [["password", "x1"]]}, {"h": [["password", "[redacted:password]"]]}),
+        ({"h": ["password", "x1"]}, None),
+        ({"argv": ["tool", "--password", "x1", "run"]}, {"argv": ["tool", "--password", "[redacted:password]", "run"]}),
+        (
+            {"argv": ["tool", "--password", "--token", "a"]},
+            {"argv": ["tool", "--password", "--token", "[redacted:token]"]},
+        ),
+        ({"authorization": {"action": "Microsoft.Compute/x/write", "role": "Owner"}}, None),
+        ({"authorization": {"value": "x1"}}, {"authorization": {"value": "[redacted:authorization]"}}),
+        ({"secret": {"namespace": "prod"}, "token": {"user": "ada"}, "password": {"strength": "good"}}, None),
+        ({"cookies": 12}, None),
+        ({"db/password": "x1", "etc/passwd": "x"}, {"db/password": "[redacted:password]", "etc/passwd": "x"}),
+        ({"POST /oauth/token": 12, "../token": 1, "https://a/token": 3}, None),
     ],
 )
 def test_metadata_by_key(given: dict[str, Any], left: dict[str, Any] | None) -> None:
     """Texts and numbers under a secret's name go, at any depth; what only tells something of a secret stays."""
     assert redacted(metadata=given)["metadata"] == (given if left is None else left)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("Hidden!2024Xq", "Protected#99x", "your-Xq9abc", "Enter_Xq9", "<Xq9hunter", "${Xq9hunter", "{abc}Xq9x"),
+        *("[redacted:password]hunter2", "<a>Xq9<b>", "$(Xq9", "xxxxXq9", "%(Xq9", "$TokenXq9", "change-Xq9"),
+    ],
+)
+def test_what_only_begins_like_a_placeholder_is_a_secret(value: str) -> None:
+    """Under a key, and in quotes, a place for a secret is the whole value."""
+    changed = redacted(message=json.dumps({"a": {"password": value}}), metadata={"password": value})
+    assert changed["metadata"] == {"password": "[redacted:password]"}
+    assert json.loads(changed["message"]) == {"a": {"password": "[redacted:password]"}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "<hidden>",
+            "${DB_PASSWORD}",
+            "{password}",
+            "{{ secret }}",
+            "%(password)s",
+            "$(cat x)",
+            "[FILTERED]",
+            "hidden",
+        ),
+        *("your-password-here", "YOUR_API_KEY", "change_me", "insert-token-here", "$Password", "xxxx", "**REDACTED**"),
+    ],
+)
+def test_placeholders_stay(value: str) -> None:
+    """A whole place for a secret is none."""
+    fields = event(metadata={"password": value}, message=f'"password": "{value}"')
+    assert Redactor(RedactionSettings())(fields) is fields
+
+
+class Texts(str):
+    """A text of a class of its own, as template engines have them."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        OrderedDict(password="x1"),
+        defaultdict(str, password="x1"),
+        MappingProxyType({"password": "x1"}),
+        {"a": (OrderedDict(a=UserDict(password="x1")),)},
+        {"a": Texts("password=x1")},
+        {"password": Texts("x1")},
+        {Texts("password"): "x1"},
+        {"a": type("L", (list,), {})(["password=x1"])},
+        namedtuple("Pair", "a b")("a", "password=x1"),
+    ],
+)
+def test_classes_of_their_own_are_looked_into(value: Any) -> None:
+    """What only behaves like an object, a list or a text is gone through too, and left as a plain value."""
+    fields = {"category": "api", "metadata": {"a": value}}
+    changed = Redactor(RedactionSettings())(fields)
+    assert "x1" not in json.dumps(changed) and "[redacted:password]" in json.dumps(changed)
+    assert not any(type(each) is Texts for each in changed["metadata"]["a"])
+
+
+def test_keys_that_are_no_texts_name_nothing() -> None:
+    """A number as a key is passed over."""
+    fields = {"category": "api", "metadata": {"a": {1: "x", None: "y", "password": "z"}}}
+    assert Redactor(RedactionSettings())(fields)["metadata"]["a"] == {
+        1: "x",
+        None: "y",
+        "password": "[redacted:password]",
+    }
+
+
+@pytest.mark.parametrize("mode", ["mask", "digest"])
+@pytest.mark.parametrize("metadata", [{f"{count}_pin": "1" for count in range(2500)}, {"passwords": ["a"] * 5000}])
+def test_marks_do_not_make_an_event_too_long(metadata: dict[str, Any], mode: Mode) -> None:
+    """Of an object or a list with very many secrets one mark is left."""
+    changed = redacted(mode, metadata=metadata)
+    assert len(json.dumps(changed)) < 1000 and "rest" in json.dumps(changed["metadata"])
+    assert Redactor(RedactionSettings(mode=mode), KEY)(changed) is changed
 
 
 def test_remove_takes_keys_away_and_leaves_empty_places_in_texts() -> None:
@@ -176,7 +281,7 @@ def test_paths_before_are_kept() -> None:
 
 def test_of_very_many_paths_the_fields_are_listed() -> None:
     """`redacted` cannot make a line too long."""
-    changed = redacted(message="password=a", metadata={"a": [{"pin": count} for count in range(1000)]})
+    changed = redacted(message="password=a", metadata={"a": [{"pin": count} for count in range(300)]})
     assert changed["redacted"] == ["$.message", "$.metadata"]
 
 
@@ -193,8 +298,7 @@ def test_text_alone() -> None:
     redactor = Redactor(RedactionSettings())
     line = '{"category": "api", "password": 12345, "x": "password=y"}'
     assert (
-        redactor.text(line)
-        == '{"category": "api", "password": [redacted:password], "x": "password=[redacted:password]"}'
+        redactor.text(line) == '{"category":"api","password":"[redacted:password]","x":"password=[redacted:password]"}'
     )
     assert redactor.text(plain := "nothing here") is plain
 

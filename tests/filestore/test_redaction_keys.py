@@ -37,6 +37,20 @@ def test_names_that_look_like_it(key: str) -> None:
     assert KeyNames().named(key) is None
 
 
+def test_keys_with_slashes() -> None:
+    """A path's last part is no name of a value, another key's is."""
+    named = KeyNames().named
+    assert named("db/password") and named("prod/db/password")
+    assert not any(
+        map(named, ("/etc/passwd", "etc/passwd", "../../passwd", "a/etc/passwd", "GET /token", "x://a/token"))
+    )
+
+
+def test_what_is_no_text_names_nothing() -> None:
+    """A number as a key is none."""
+    assert KeyNames().named(7) is None and KeyNames().named(None) is None
+
+
 def test_words_of_a_key() -> None:
     """Dashes, dots, capitals and digits part words."""
     assert words("X-API-Key") == words("xAPIKey") == words("x.api_key") == ["x", "api", "key"]

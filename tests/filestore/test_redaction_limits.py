@@ -1,5 +1,6 @@
 """Redaction of any text: it ends soon, changes nothing a second time, and lets no known secret through."""
 
+import json
 import time
 
 import pytest
@@ -44,8 +45,38 @@ def test_no_text_takes_long(unit: str) -> None:
     assert time.process_time() - before < SECONDS
 
 
+@pytest.mark.parametrize("unit", [unit for line in UNITS.split("\n") for unit in line.split("|") if unit])
+def test_no_json_takes_long(unit: str) -> None:
+    """Nor does JSON in a text with such texts in it, in JSON in a text."""
+    text = json.dumps([(unit * 64)[:64]] * 400)
+    for _ in range(2):
+        text = json.dumps({"password\n": [text]})
+    before = time.process_time()
+    REDACTOR.text(text[:SIZE])
+    assert time.process_time() - before < SECONDS
+
+
 PARTS = st.sampled_from([unit for line in UNITS.split("\n") for unit in line.split("|") if unit])
 MIXED = st.lists(PARTS | st.text(max_size=12), max_size=12).map("".join)
+
+
+KEYS = ["password", "cookie", "set-cookie", "authorization", "cookies", "token", "key", "name", "value", "a"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | MIXED,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MIXED | st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=JSON, mode=st.sampled_from(["mask", "remove", "digest"]))
+@settings(max_examples=200, deadline=None)
+def test_json_in_a_text_stays_json(value: object, mode: str) -> None:
+    """It holds nothing a second time, and in a field of an event nothing either."""
+    redactor = Redactor(RedactionSettings.model_validate({"mode": mode}), bytes(32))
+    text = redactor.text(json.dumps([value]))
+    assert redactor.text(text) == text
+    once = redactor({"category": "api", "metadata": {"a": value}})
+    assert redactor(once) is once
 
 
 @given(text=MIXED, mode=st.sampled_from(["mask", "remove", "digest"]))
