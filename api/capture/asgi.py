@@ -6,7 +6,7 @@ any other application. What passes between server and application is handed on a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from .capture_settings import CaptureSettings
 from .context import fields_here as bound_here
 from .exchange import Exchange, Inside, current
 from .frameworks import listen
-from .request import Capture, Reader, note_failure, raw_path, settings_of
+from .request import Capture, Captures, Reader, note_failure, raw_path
 from .routes import is_django, route_of_scope
 from .users import user_of_scope
 
@@ -55,30 +55,26 @@ class AuditMiddleware:
         what names the session; a digest of that is written, with `session_key` a keyed one.
 
         `settings` are those of the store's directory if not given; `options` are single ones, which win. Raises
-        InvalidSetting, pydantic.ValidationError.
+        InvalidSetting, pydantic.ValidationError; TypeError if `user` or `session` is asynchronous.
         """
-        settings = settings_of(store, settings, options)
         self._app = app
-        self._capture = Capture(settings, store, user, session, session_key)
-        self._enabled = settings.enabled
-        self._wanted = {name.encode(): name for name in self._capture.wanted}
+        self._captures = Captures(store, settings, options, user, session, session_key)
         self._django = is_django(app)
         listen()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind not in ("http", "websocket") or not self._enabled or _MARK in scope:
-            await self._app(scope, receive, send)
-            return
-        begun = self._begin(scope)
+        begun = None
+        if kind in ("http", "websocket") and _MARK not in scope:
+            capture = self._captures.now()
+            begun = _begin(capture, scope) if capture.enabled else None
         if begun is None:
             await self._app(scope, receive, send)
             return
         exchange, agent = begun
         watch = _watch_http if kind == "http" else _watch_websocket
-        header = self._capture.response_header
-        receive, send = watch(exchange, receive, send, header)
-        inside = Inside(exchange.fields, partial(self._capture.who, scope))
+        receive, send = watch(exchange, receive, send, capture.response_header)
+        inside = Inside(exchange.fields, partial(capture.who, scope), bound_here.get().outside())
         outer = bound_here.set(inside)
         here = current.set(exchange)
         try:
@@ -90,57 +86,56 @@ class AuditMiddleware:
             current.reset(here)
             bound_here.reset(outer)
             inside.end()
-            self._finish(exchange, scope, agent)
+            self._finish(capture, exchange, scope, agent)
 
-    def _begin(self, scope: Scope) -> tuple[Exchange, str | None] | None:
-        """The request as far as it is known, and its user agent; None if it could not be read."""
-        try:
-            path = scope["path"]
-            raw = scope.get("raw_path") or path.encode()
-            query = scope.get("query_string") or b"" if self._capture.query_strings else b""
-            exchange = Exchange(
-                scope.get("method", "GET"), raw_path(raw, query), path, self._capture.settings.stack_bytes
-            )
-            headers = self._headers(scope["headers"])
-            client = scope.get("client")
-            self._capture.begin(exchange, client[0] if client else None, headers)
-            outer = bound_here.get()
-            if outer:
-                exchange.fields = {**outer, **exchange.fields}
-            scope[_MARK] = exchange
-            state = scope.setdefault("state", {})
-            state["request_id"] = exchange.request_id
-            if scope["type"] == "websocket":
-                exchange.action = "websocket"
-        except Exception as error:  # noqa: BLE001 (whatever is odd about the scope is for the application to judge)
-            note_failure("reading a request", error)
-            return None
-        return exchange, headers.get("user-agent")
-
-    def _headers(self, given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-        """The headers that are looked at; one that came several times is one, as RFC 9110 has it."""
-        wanted = self._wanted
-        found: dict[str, str] = {}
-        again: dict[str, list[str]] = {}
-        for key, value in given:
-            name = wanted.get(key)
-            if name is None:
-                continue
-            if name in found:
-                again.setdefault(name, [found[name]]).append(value.decode("latin-1"))
-            else:
-                found[name] = value.decode("latin-1")
-        for name, values in again.items():
-            found[name] = ("; " if name == "cookie" else ", ").join(values)
-        return found
-
-    def _finish(self, exchange: Exchange, scope: Scope, agent: str | None) -> None:
+    def _finish(self, capture: Capture, exchange: Exchange, scope: Scope, agent: str | None) -> None:
         try:
             route = route_of_scope(scope, django=self._django)
         except Exception as error:  # noqa: BLE001 (frameworks change)
             note_failure("reading the route", error)
             route = None
-        self._capture.finish(exchange, scope, route, agent)
+        capture.finish(exchange, scope, route, agent)
+
+
+def _begin(capture: Capture, scope: Scope) -> tuple[Exchange, str | None] | None:
+    """The request as far as it is known, and its user agent; None if it could not be read."""
+    try:
+        path = scope["path"]
+        raw = scope.get("raw_path") or path.encode()
+        query = scope.get("query_string") or b"" if capture.query_strings else b""
+        exchange = Exchange(scope.get("method", "GET"), raw_path(raw, query), path, capture.settings.stack_bytes)
+        headers = _headers(capture.headers, scope["headers"])
+        client = scope.get("client")
+        capture.begin(exchange, client[0] if client else None, headers)
+        if outside := bound_here.get().outside().flat():  # a server may begin a request within the one before
+            exchange.fields = {**outside, **exchange.fields}
+        scope[_MARK] = exchange
+        state = scope.setdefault("state", {})
+        if isinstance(state, MutableMapping):
+            state["request_id"] = exchange.request_id
+        if scope["type"] == "websocket":
+            exchange.action = "websocket"
+    except Exception as error:  # noqa: BLE001 (whatever is odd about the scope is for the application to judge)
+        note_failure("reading a request", error)
+        return None
+    return exchange, headers.get("user-agent")
+
+
+def _headers(wanted: Mapping[bytes, str], given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers that are looked at; one that came several times is one, as RFC 9110 has it."""
+    found: dict[str, str] = {}
+    again: dict[str, list[str]] = {}
+    for key, value in given:
+        name = wanted.get(key)
+        if name is None:
+            continue
+        if name in found:
+            again.setdefault(name, [found[name]]).append(value.decode("latin-1"))
+        else:
+            found[name] = value.decode("latin-1")
+    for name, values in again.items():
+        found[name] = ("; " if name == "cookie" else ", ").join(values)
+    return found
 
 
 def _watch_http(exchange: Exchange, receive: Receive, send: Send, header: bytes) -> tuple[Receive, Send]:
@@ -195,7 +190,7 @@ def _watch_websocket(exchange: Exchange, receive: Receive, send: Send, header: b
             exchange.received += 1
         elif kind == "websocket.disconnect" and exchange.close_code is None:
             exchange.close_code = message.get("code", 1005)
-            exchange.complete = True
+            exchange.complete = exchange.disconnected = True
         return message
 
     async def watched_send(message: Message) -> None:
@@ -205,7 +200,11 @@ def _watch_websocket(exchange: Exchange, receive: Receive, send: Send, header: b
                 message = _with_header(message, header, exchange.request_id)
         except Exception:  # noqa: BLE001, S110 (what is wrong with the message the server will say)
             pass
-        await send(message)
+        try:
+            await send(message)
+        except OSError:
+            exchange.disconnected = True  # ASGI 2.4: the client has gone
+            raise
 
     return watched_receive, watched_send
 

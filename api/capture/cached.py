@@ -43,7 +43,8 @@ class CacheStats(NamedTuple):
 class Counted(MutableMapping[Any, Any]):
     """Takes the place of the mapping or function that it wraps, and counts how often it had what was asked for.
 
-    A mapping is asked by `[key]`, `get`, `pop` and `setdefault`; `in` is no question, as one follows it. A function
+    A mapping is asked by `[key]`, `get`, `pop` and `setdefault`; `in` and going through it are no
+    questions. A function
     that counts by itself (`cache_info`, as of functools.lru_cache) is asked for its counts. Of another function
     `missing` is what it returns where it has nothing, as `None` from the `get` of a client of a cache; it may be
     asynchronous. Everything else that the wrapped thing can do goes through to it. From any thread.
@@ -55,7 +56,7 @@ class Counted(MutableMapping[Any, Any]):
         self.name = name
         self.wrapped: Any = wrapped
         self._missing = missing
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()  # a `__del__` may log in the middle, in this thread
         self._hits = self._misses = 0
         self._told = (0, 0)
 
@@ -117,8 +118,10 @@ class Counted(MutableMapping[Any, Any]):
         self._count(value is not _ABSENT)
         return default if value is _ABSENT else value
 
-    def pop(self, key: Any, *default: Any) -> Any:
-        value = self.wrapped.pop(key, _ABSENT)
+    def pop(self, key: Any, *default: Any, **named: Any) -> Any:
+        if "default" in named and not default:
+            default = (named.pop("default"),)
+        value = self.wrapped.pop(key, _ABSENT, **named)
         self._count(value is not _ABSENT)
         if value is not _ABSENT:
             return value
@@ -167,6 +170,18 @@ class Counted(MutableMapping[Any, Any]):
 
     def __bool__(self) -> bool:
         return callable(self.wrapped) or bool(self.wrapped)
+
+    def popitem(self, *args: Any, **named: Any) -> Any:
+        return self.wrapped.popitem(*args, **named)
+
+    def keys(self) -> Any:
+        return self.wrapped.keys()
+
+    def values(self) -> Any:
+        return self.wrapped.values()
+
+    def items(self) -> Any:
+        return self.wrapped.items()
 
     def clear(self) -> None:
         self.wrapped.clear()

@@ -63,8 +63,8 @@ class CaptureSettings(BaseModel):
     sample: Annotated[dict[str, _Rate], BeforeValidator(_as_table), AfterValidator(_check_patterns)] = Field(
         default_factory=dict
     )
-    """By pattern of routes, the share of their requests that is written (0 to 1). What failed always is, and a trace is
-    written wholly or not at all."""
+    """By pattern of routes, the share of their requests that is written (0 to 1). What failed always is, and of a trace
+    all that one process handles or nothing: services agree on that if their middleware has the same `session_key`."""
     request_id_header: _HeaderName = "X-Request-ID"
     """The header that a request's id is taken from if it is sane; empty: each gets a new one."""
     response_header: _HeaderName = ""

@@ -5,18 +5,59 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["bound", "bound_fields", "fields_here"]
-
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-fields_here: ContextVar[Mapping[str, Any]] = ContextVar("stonelog_fields", default=_NOTHING)
+__all__ = ["Fields", "bound", "bound_fields", "fields_here"]
 
 
-def bound_fields() -> Mapping[str, Any]:
+class Fields(Mapping[str, Any]):
+    """Fields that hold in a block; these are none. Their values may become known only while the block runs."""
+
+    __slots__ = ()
+
+    def flat(self) -> dict[str, Any]:
+        """All of them as they are now, each asked for once."""
+        return {}
+
+    def outside(self) -> Fields:
+        """Those that hold around the request which this is in, if it is in one: they belong to nobody's request."""
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        return self.flat()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.flat())
+
+    def __len__(self) -> int:
+        return len(self.flat())
+
+
+class _Layer(Fields):
+    """Fields over those around them, which go on changing underneath."""
+
+    __slots__ = ("_around", "_own")
+
+    def __init__(self, around: Fields, own: dict[str, Any]) -> None:
+        self._around = around
+        self._own = own
+
+    def flat(self) -> dict[str, Any]:
+        wanted = {**self._around.flat(), **self._own}
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def outside(self) -> Fields:
+        around = self._around.outside()
+        return self if around is self._around else around
+
+
+_NOTHING: Final = Fields()
+fields_here: ContextVar[Fields] = ContextVar("stonelog_fields", default=_NOTHING)
+
+
+def bound_fields() -> dict[str, Any]:
     """The fields that hold here, by name; an event's own fields go before them."""
-    return fields_here.get()
+    return fields_here.get().flat()
 
 
 @contextmanager
@@ -25,9 +66,7 @@ def bound(**fields: object) -> Iterator[None]:
 
     A field that is None does not hold inside, whatever holds outside.
     """
-    before = fields_here.get()
-    wanted = {**before, **fields}
-    token = fields_here.set(MappingProxyType({name: value for name, value in wanted.items() if value is not None}))
+    token = fields_here.set(_Layer(fields_here.get(), fields))
     try:
         yield
     finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
 
+from .context import Fields
 from .crash import error_fields
 
 __all__ = ["Exchange", "Inside", "amend", "crashed", "current"]
@@ -24,7 +25,7 @@ class Exchange:
         *("method", "path", "plain_path", "action", "route", "request_id", "trace_id", "fields"),
         *("metadata", "stack_bytes"),
         *("began", "ended", "status", "bytes", "streamed", "complete", "disconnected", "cancelled"),
-        *("error", "amended", "close_code", "received", "sent"),
+        *("error", "amended", "said", "written", "close_code", "received", "sent"),
     )
 
     def __init__(self, method: str, path: str, plain_path: str, stack_bytes: int) -> None:
@@ -45,6 +46,9 @@ class Exchange:
         self.streamed = self.complete = self.disconnected = self.cancelled = False
         self.error: dict[str, Any] | None = None
         self.amended: dict[str, Any] = {}
+        self.said = False
+        """Whether the application has said something of it, which may be anything."""
+        self.written = False
         self.close_code: int | None = None
         self.ended: float | None = None
         self.began = perf_counter()
@@ -58,16 +62,17 @@ class Exchange:
             self.error = error_fields(error, self.stack_bytes)
 
 
-class Inside(Mapping[str, Any]):
+class Inside(Fields):
     """The fields of all that is captured inside a request: those of the request, and who it is once that is known.
 
     Who it is the application finds out only while it runs, so that is asked for when there is an event.
     """
 
-    __slots__ = ("_fields", "_looking", "_who")
+    __slots__ = ("_fields", "_looking", "_outside", "_who")
 
-    def __init__(self, fields: dict[str, Any], who: Who) -> None:
+    def __init__(self, fields: dict[str, Any], who: Who, outside: Fields) -> None:
         self._fields = fields
+        self._outside = outside
         self._who: Who | None = who
         self._looking = False
 
@@ -78,7 +83,10 @@ class Inside(Mapping[str, Any]):
         """
         self._who = None
 
-    def _look(self) -> dict[str, Any]:
+    def outside(self) -> Fields:
+        return self._outside
+
+    def flat(self) -> dict[str, Any]:
         fields = self._fields
         if self._who is not None and not self._looking and "user_id" not in fields and "username" not in fields:
             self._looking = True  # what is called may log something itself
@@ -88,30 +96,25 @@ class Inside(Mapping[str, Any]):
                 pass
             finally:
                 self._looking = False
-        return fields
-
-    def __getitem__(self, name: str) -> Any:
-        return self._look()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._look())
-
-    def __len__(self) -> int:
-        return len(self._look())
+        return dict(fields)
 
 
 def amend(**fields: object) -> bool:
-    """The event of the request that is being handled has these fields too; whether there is one.
+    """The event of the request that is being handled has these fields too; whether there is one, not
+    written yet.
 
     They go before those that were seen: `amend(category="authentication", action="login", username="ada")`. What is
     given as `metadata` is added to it. What is said of who it is holds for all that is captured from then on.
     """
     exchange = current.get()
-    if exchange is None:
+    if exchange is None or exchange.written:
         return False
+    exchange.said = True
     metadata = fields.pop("metadata", None)
     if isinstance(metadata, Mapping):
         exchange.metadata.update(metadata)
+    elif metadata is not None:
+        fields["metadata"] = metadata
     exchange.amended.update(fields)
     for name in ("user_id", "username", "session_id"):
         if fields.get(name) is not None:
@@ -125,7 +128,7 @@ def crashed(error: BaseException) -> bool:
     For frameworks that answer it with a page of their own, so that the middleware does not see it.
     """
     exchange = current.get()
-    if exchange is None:
+    if exchange is None or exchange.written:
         return False
     exchange.failed(error)
     return True

@@ -83,7 +83,8 @@ def _look_into(module: Any) -> None:
             exchange.fields.setdefault(name, value)
         rule = getattr(module.request.url_rule, "rule", None)
         if rule is not None:
-            exchange.route = template(str(rule))
+            root = getattr(module.request, "root_path", None)  # of an application that is mounted in another
+            exchange.route = (root.rstrip("/") if isinstance(root, str) else "") + template(str(rule))
     except Exception as error:  # noqa: BLE001 (the application's own objects)
         note_failure("reading the user", error)
 
@@ -111,7 +112,8 @@ def remember_request(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]
 def _remember(request: Any) -> None:
     around = getattr(request, "scope", None)
     around = request.environ if around is None else around
-    around["stonelog.request"] = request
+    if "stonelog.exchange" in around:  # else nobody would forget it again, and it holds `around` itself
+        around["stonelog.request"] = request
 
 
 remember_request.sync_capable = True  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from .context import bound_fields
 from .event_fields import api_fields, authentication_fields, data_fields, event_fields, security_fields
 from .given import completed, unreadable
-from .offer import offer, store_in_use
+from .offer import offer, store_here, store_in_use
 
 if TYPE_CHECKING:
     from stonelog.filestore import Receipt, Store
@@ -305,13 +305,13 @@ async def log_data_operation_async(
 def _write(store: Store | None, durable: bool, make: Callable[[], dict[str, Any]]) -> bool | Receipt:
     """The event is on the disk if it is to be `durable`, else handed over."""
     if durable:
-        return _known(store).append({**bound_fields(), **make()})
+        return store_here(store).append({**bound_fields(), **make()})
     return offer(store, _made(make))
 
 
 async def _write_async(store: Store | None, durable: bool, make: Callable[[], dict[str, Any]]) -> bool | Receipt:
     if durable:
-        return await _known(store).append_async({**bound_fields(), **make()})
+        return await store_here(store).append_async({**bound_fields(), **make()})
     fields = _made(make)
     if _may_wait(store or store_in_use()):
         return await asyncio.to_thread(offer, store, fields)
@@ -324,13 +324,6 @@ def _may_wait(store: Store | None) -> bool:
         return store is not None and store.settings.emit_overflow == "block"
     except Exception:  # noqa: BLE001 (a stand-in for a store, which may have no settings)
         return False
-
-
-def _known(store: Store | None) -> Store:
-    store = store or store_in_use()
-    if store is None:
-        raise LookupError("no store: give `store`, or name one with stonelog.api.use(store)")
-    return store
 
 
 def _made(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

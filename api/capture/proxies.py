@@ -41,14 +41,16 @@ def check_network(text: str) -> Network | None:
         raise ValueError(f"{error}; expected a network such as 10.0.0.0/8, an address, or unix") from None
 
 
-@lru_cache(maxsize=4096)
 def address_of(text: str) -> str | None:
     """The address in its usual form, without port, brackets and zone; None if it is none.
 
     IPv4 in IPv6 (`::ffff:192.0.2.1`) is IPv4: a server that listens on both sees it so.
     """
-    if len(text) > _LONGEST:
-        return None
+    return _address_of(text) if len(text) <= _LONGEST else None  # what is kept is bounded, too
+
+
+@lru_cache(maxsize=4096)
+def _address_of(text: str) -> str | None:
     if text.startswith("["):
         text, bracket, port = text[1:].partition("]")
         if not bracket or (port and not _is_port(port)):

@@ -152,8 +152,8 @@ class Rules:
 
 
 def is_sampled(key: str, rate: float) -> bool:
-    """Whether what has this key, a trace's or a request's id, is among the share that is written.
+    """Whether what has this key is among the share that is written: always the same for the same key and rate.
 
-    The same everywhere: a trace is written by every service that has the same rate, or by none.
+    A key that a client chooses, such as a trace's id, must be digested with a secret before.
     """
     return rate >= 1 or crc32(key.encode()) < rate * 2**32

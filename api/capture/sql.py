@@ -85,7 +85,7 @@ class QueryWatch:
         self._slow_ms = slow_ms
         self._window = window_seconds
         self._clock = clock
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()  # a `__del__` may log in the middle, in this thread
         self._seen: dict[tuple[str, str], _Figures] = {}
         """By shape and type of error, which is empty where there was none."""
         self._began = 0.0

@@ -15,7 +15,7 @@ from .capture_settings import CaptureSettings
 from .context import fields_here as bound_here
 from .exchange import Exchange, Inside, current
 from .frameworks import listen
-from .request import Capture, Reader, note_failure, raw_path, settings_of
+from .request import Capture, Captures, Reader, note_failure, raw_path
 from .routes import is_django, route_of_environ
 from .users import user_of_environ
 
@@ -47,27 +47,27 @@ class AuditWsgiMiddleware:
         **options: object,
     ) -> None:
         """As `AuditMiddleware`; `user` and `session` are called with the environ."""
-        settings = settings_of(store, settings, options)
         self._app = app
-        self._capture = Capture(settings, store, user, session, session_key)
-        self._enabled = settings.enabled
-        self._wanted = {f"HTTP_{name.upper().replace('-', '_')}": name for name in self._capture.wanted}
+        self._captures = Captures(store, settings, options, user, session, session_key)
         self._django = is_django(app)
         listen()
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        exchange = None if not self._enabled or _MARK in environ else self._begin(environ)
+        exchange = None
+        if _MARK not in environ:
+            capture = self._captures.now()
+            exchange = _begin(capture, environ) if capture.enabled else None
         if exchange is None:
             return self._app(environ, start_response)
-        call = _Call(exchange, partial(self._capture.who, environ), partial(self._finish, exchange, environ))
-        header = self._capture.response_header.decode()
+        call = _Call(exchange, partial(capture.who, environ), partial(self._finish, capture, exchange, environ))
+        header = capture.response_header.decode()
 
-        def watched_start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+        def watched_start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             code = status[:3]
             exchange.status = int(code) if code.isascii() and code.isdigit() else None
             if header and not any(key.lower() == header for key, _ in headers):
                 headers = [*headers, (header, exchange.request_id)]
-            write = start_response(status, headers, *error)
+            write = start_response(status, headers, *(() if exc_info is None else (exc_info,)))
 
             def watched_write(data: bytes) -> object:
                 call.begun = True
@@ -80,32 +80,32 @@ class AuditWsgiMiddleware:
             result = self._app(environ, watched_start)
         return _watched(result, call, environ.get("wsgi.file_wrapper"))
 
-    def _begin(self, environ: Environ) -> Exchange | None:
-        """The request as far as it is known; None if it could not be read."""
-        try:
-            plain = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-            query = environ.get("QUERY_STRING", "") if self._capture.query_strings else ""
-            path = raw_path(_asked(environ, plain), query.encode("latin-1", "replace"))
-            exchange = Exchange(environ["REQUEST_METHOD"], path, _text(plain), self._capture.settings.stack_bytes)
-            headers = {name: environ[key] for key, name in self._wanted.items() if key in environ}
-            self._capture.begin(exchange, environ.get("REMOTE_ADDR") or None, headers)
-            outer = bound_here.get()
-            if outer:
-                exchange.fields = {**outer, **exchange.fields}
-            environ[_MARK] = exchange
-            environ["stonelog.request_id"] = exchange.request_id
-        except Exception as error:  # noqa: BLE001 (whatever is odd about the environ is for the application to judge)
-            note_failure("reading a request", error)
-            return None
-        return exchange
-
-    def _finish(self, exchange: Exchange, environ: Environ) -> None:
+    def _finish(self, capture: Capture, exchange: Exchange, environ: Environ) -> None:
         try:
             route = route_of_environ(environ, django=self._django)
         except Exception as error:  # noqa: BLE001 (frameworks change)
             note_failure("reading the route", error)
             route = None
-        self._capture.finish(exchange, environ, route, environ.get("HTTP_USER_AGENT"))
+        capture.finish(exchange, environ, route, environ.get("HTTP_USER_AGENT"))
+
+
+def _begin(capture: Capture, environ: Environ) -> Exchange | None:
+    """The request as far as it is known; None if it could not be read."""
+    try:
+        plain = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        query = environ.get("QUERY_STRING", "") if capture.query_strings else ""
+        path = raw_path(_asked(environ, plain), query.encode("latin-1", "replace"))
+        exchange = Exchange(environ["REQUEST_METHOD"], path, _text(plain), capture.settings.stack_bytes)
+        headers = {name: environ[key] for key, name in capture.variables.items() if key in environ}
+        capture.begin(exchange, environ.get("REMOTE_ADDR") or None, headers)
+        if outside := bound_here.get().outside().flat():  # it may be asked within another request
+            exchange.fields = {**outside, **exchange.fields}
+        environ[_MARK] = exchange
+        environ["stonelog.request_id"] = exchange.request_id
+    except Exception as error:  # noqa: BLE001 (whatever is odd about the environ is for the application to judge)
+        note_failure("reading a request", error)
+        return None
+    return exchange
 
 
 def _text(path: str) -> str:
@@ -126,7 +126,7 @@ class _Call:
 
     def __init__(self, exchange: Exchange, who: Callable[[], dict[str, Any]], finish: Callable[[], None]) -> None:
         self.exchange = exchange
-        self._inside = Inside(exchange.fields, who)
+        self._inside = Inside(exchange.fields, who, bound_here.get().outside())
         self._finish = finish
         self._finished = False
         self.begun = False

@@ -343,7 +343,7 @@ def test_a_websocket_is_one_event(tmp_path: Path) -> None:
     scope = scope_of("/live", type="websocket")
     event = one(tmp_path, app, scope=scope, incoming=incoming)
     assert (event["action"], event["status_code"], event["outcome"]) == ("websocket", 101, "success")
-    assert event["metadata"] == {"messages_received": 2, "messages_sent": 3, "close_code": 1001}
+    assert event["metadata"] == {"messages_received": 2, "messages_sent": 3, "close_code": 1001, "disconnected": True}
 
 
 def test_a_websocket_that_is_refused(tmp_path: Path) -> None:
@@ -430,3 +430,102 @@ def test_the_store_that_use_named(tmp_path: Path) -> None:
             use(None)
 
     assert len(captured(tmp_path, named)) == 1
+
+
+def test_a_request_that_begins_within_another_has_nothing_of_it(tmp_path: Path) -> None:
+    """As servers begin pipelined requests, and applications ask others: neither user nor trace, but what is bound."""
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        offer(None, {"category": "api", "action": "inside"})
+        await answering(START, BODY)(scope, receive, send)
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        scope["user"] = (7, "ada")
+        with bound(session_id="s"):
+            await AuditMiddleware(inner)(scope_of("/b"), receive, send)
+
+    def around(store: Store) -> None:
+        use(store)
+        with bound(service="shop"):
+            ask(AuditMiddleware(outer), "/a", headers={"traceparent": f"00-{7:032x}-{1:016x}-01"})
+        use(None)
+
+    inside, second, first = captured(tmp_path, around)
+    assert (first["username"], first["trace_id"]) == ("ada", f"{7:032x}")
+    for event in (inside, second):
+        assert not event.keys() & {"user_id", "username", "trace_id", "session_id"}
+        assert event["service"] == "shop"
+        assert event["request_id"] != first["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(1000, "success"), (1005, "success"), (1006, "failure"), (1011, "failure")]
+)
+def test_who_leaves_a_websocket_makes_no_error(tmp_path: Path, code: int, outcome: str) -> None:
+    """The framework's own exception for it is none; how it ended the close code says."""
+
+    class WebSocketDisconnect(Exception):
+        pass
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await receive()
+        raise WebSocketDisconnect
+
+    def leave(store: Store) -> None:
+        with pytest.raises(WebSocketDisconnect):
+            incoming = [{"type": "websocket.disconnect", "code": code}]
+            ask(AuditMiddleware(app, store), scope=scope_of(type="websocket"), incoming=incoming)
+
+    (event,) = captured(tmp_path, leave)
+    assert (event["outcome"], event["level"], event["metadata"]["disconnected"]) == (outcome, "info", True)
+    assert "error_type" not in event
+
+
+def test_a_websocket_that_cannot_be_sent_to_was_left(tmp_path: Path) -> None:
+    """Servers tell it by an OSError; it goes on to the application."""
+
+    async def gone(message: Any) -> None:
+        if message["type"] == "websocket.send":
+            raise OSError("gone")
+
+    def leave(store: Store) -> None:
+        app = answering({"type": "websocket.accept"}, {"type": "websocket.send", "text": "x"})
+        with pytest.raises(OSError, match="gone"):
+            asyncio.run(AuditMiddleware(app, store)(scope_of(type="websocket"), gone, gone))
+
+    (event,) = captured(tmp_path, leave)
+    assert (event["outcome"], event["metadata"]["disconnected"], "error_type" in event) == ("unknown", True, False)
+
+
+def test_a_scope_with_an_odd_state_is_captured(tmp_path: Path) -> None:
+    """It is handed on as it is."""
+    scope = scope_of(state=None)
+    assert one(tmp_path, answering(START, BODY), scope=scope)["status_code"] == 200
+    assert scope["state"] is None
+
+
+def test_what_comes_after_the_event_amends_nothing(tmp_path: Path) -> None:
+    """A task that outlives the request is told so."""
+    amended: list[bool] = []
+
+    async def later(over: asyncio.Event) -> None:
+        await over.wait()
+        amended.extend([amend(action="late"), crashed(ValueError())])
+
+    async def request(store: Store) -> None:
+        over, tasks = asyncio.Event(), []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            tasks.append(asyncio.create_task(later(over)))
+            await answering(START, BODY)(scope, receive, send)
+
+        async def nothing(*given: Any) -> None:
+            """A server's send."""
+
+        await AuditMiddleware(app, store)(scope_of(), nothing, nothing)
+        over.set()
+        await tasks[0]
+
+    (event,) = captured(tmp_path, lambda store: asyncio.run(request(store)))
+    assert (event["action"], amended) == ("api_call", [False, False])

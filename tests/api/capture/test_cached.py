@@ -141,3 +141,31 @@ def test_a_broken_store_never_breaks_a_report(broken: Any, lost: Callable[[], in
     """It is counted."""
     assert Counted({}, name="c").report(broken) is False
     assert lost() == 1
+
+
+def test_going_through_a_mapping_is_no_question() -> None:
+    """Its items, values and keys are those of the wrapped one, which would count itself otherwise."""
+    cache = Counted({"a": 1, "b": 2}, name="c")
+    assert (list(cache.items()), list(cache.values()), list(cache.keys())) == ([("a", 1), ("b", 2)], [1, 2], ["a", "b"])
+    assert dict(cache) == {"a": 1, "b": 2}
+    assert cache == {"a": 1, "b": 2}
+    assert cache.stats()[1:3] == (2, 0), "dict() asks for each key"
+
+
+def test_removing_is_as_in_the_wrapped_mapping() -> None:
+    """`popitem` from its end, or with its arguments; `pop` with a default by name, as cachetools takes it."""
+    cache = Counted(OrderedDict(a=1, b=2, c=3), name="c")
+    assert (cache.popitem(last=False), cache.popitem(), Counted({"a": 1, "b": 2}, name="d").popitem()) == (
+        ("a", 1),
+        ("c", 3),
+        ("b", 2),
+    )
+    assert cache.pop("z", default=9) == 9
+
+
+def test_counting_may_be_interrupted_by_counting() -> None:
+    """A `__del__` or a signal handler in the same thread waits for no lock that this thread holds."""
+    cache = Counted({"a": 1}, name="c")
+    with cache._turn:
+        assert cache.get("a") == 1
+    assert cache.stats().hits == 1

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from asking import ask, ask_wsgi, captured, scope_of
 from stonelog.api.capture.asgi import AuditMiddleware
 from stonelog.api.capture.exchange import amend, crashed
+from stonelog.api.capture.frameworks import remember_request
 from stonelog.api.capture.routes import route_of_scope, template
 from stonelog.api.capture.wsgi import AuditWsgiMiddleware
 
@@ -243,3 +245,36 @@ def test_what_is_odd_about_a_route_breaks_nothing(tmp_path: Path) -> None:
 
     assert len(captured(tmp_path, lambda store: ask(AuditMiddleware(app, store)))) == 1
     assert asyncio.iscoroutinefunction(AuditMiddleware.__call__), "servers tell ASGI 3 by that"
+
+
+def test_a_mounted_flask_application(tmp_path: Path) -> None:
+    """The template has what it is mounted under, by which rules tell it from another one's."""
+    flask = pytest.importorskip("flask", reason="flask is not installed")
+    app = flask.Flask("mounted")
+    app.add_url_rule("/users/<int:uid>", "user", lambda uid: "x")
+
+    def outer(environ: Any, start: Any) -> Any:
+        environ["SCRIPT_NAME"], environ["PATH_INFO"] = "/api", environ["PATH_INFO"].removeprefix("/api")
+        return app(environ, start)
+
+    def use(store: Any) -> None:
+        ask_wsgi(AuditWsgiMiddleware(outer, store, exclude=["/users/{id}"]), "/api/users/7")
+
+    (event,) = captured(tmp_path, use)
+    assert (event["path"], event["metadata"]["route"]) == ("/api/users/7", "/api/users/{uid}")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_remembered_request_is_forgotten(tmp_path: Path, enabled: bool) -> None:
+    """It holds its environ, which must not go on holding it."""
+    seen: list[Any] = []
+
+    def app(environ: Any, start: Any) -> Any:
+        remember_request(lambda request: None)(SimpleNamespace(environ=environ, _cached_user=SimpleNamespace(id=7)))
+        seen.append(environ)
+        start("200 OK", [])
+        return [b"x"]
+
+    events = captured(tmp_path, lambda store: ask_wsgi(AuditWsgiMiddleware(app, store, enabled=enabled)))
+    assert [event["user_id"] for event in events] == ["7"] * enabled
+    assert "stonelog.request" not in seen[0]

@@ -127,14 +127,14 @@ def test_the_twins_hand_over_the_same(name: str, written: Any) -> None:
 
 
 def test_wrong_fields_raise_only_where_one_waits(written: Any, lost: Callable[[], int]) -> None:
-    """Otherwise they are kept as text, and the event is written."""
+    """Otherwise they are kept in the metadata, and the event is written."""
     with pytest.raises(InvalidEvent, match="usr_id"):
         functions.log_event("api", "read", usr_id=7, durable=True)
     assert functions.log_event("Api Calls", "read", usr_id=7, ip_address="here", metadata="text")
     (event,) = written()
     assert event["category"] == "api_calls"
     invalid = event["metadata"]["invalid"]
-    assert (invalid["usr_id"], invalid["ip_address"], invalid["metadata"]) == ("7", "here", "text")
+    assert (event["metadata"]["usr_id"], invalid["ip_address"], invalid["metadata"]) == (7, "here", "text")
     assert lost() == 0
 
 

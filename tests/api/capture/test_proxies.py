@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stonelog.api.capture.proxies import Proxies, address_of, check_network
+from stonelog.api.capture.proxies import Proxies, _address_of, address_of, check_network
 
 PROXY = "10.0.0.2"
 TRUSTED = Proxies(["10.0.0.0/8", "fd00::/8"])
@@ -106,3 +106,10 @@ def test_whatever_a_header_says_it_is_an_address(text: str, which: str) -> None:
     found = client(forwarded=text) if which == "f" else client(text)
     assert found is not None
     ipaddress.ip_address(found)
+
+
+def test_a_long_text_is_no_address_and_is_not_kept() -> None:
+    """What a client writes in a header fills no memory."""
+    before = _address_of.cache_info().currsize
+    assert address_of("j" * 30_000) is None
+    assert _address_of.cache_info().currsize == before

@@ -4,8 +4,9 @@ import contextlib
 import dataclasses
 import uuid
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,11 +15,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from asking import ask, captured
+from stonelog.api.capture import request as requests
 from stonelog.api.capture.asgi import AuditMiddleware
 from stonelog.api.capture.capture_settings import CaptureSettings
 from stonelog.api.capture.crash import error_fields
 from stonelog.api.capture.exchange import amend
-from stonelog.api.capture.request import raw_path
+from stonelog.api.capture.offer import use
+from stonelog.api.capture.request import raw_path, reader_errors, settings_of
+from stonelog.api.capture.rules import is_sampled
 from stonelog.api.capture.users import fields_of_user, user_of_scope
 from stonelog.filestore import Store, load_section
 
@@ -42,13 +46,13 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 def seen(place: Path, targets: str = "/a?x=1", **options: Any) -> list[Any]:
     """The events of requests to these targets; of a request that failed too."""
 
-    def use(store: Store) -> None:
+    def asked(store: Store) -> None:
         around = AuditMiddleware(answer, store, **options)
         for target in targets.split():
             with contextlib.suppress(ValueError):
                 ask(around, target, headers=HEADERS)
 
-    return captured(place, use)
+    return captured(place, asked)
 
 
 def paths(events: list[Any]) -> list[str]:
@@ -208,14 +212,14 @@ def test_the_largest_request_still_fits(tmp_path: Path) -> None:
         amend(entity_name="x")
         raise ValueError('"\x1b\x00' * 50_000)
 
-    def use(store: Store) -> None:
+    def asked(store: Store) -> None:
         with pytest.raises(ValueError, match="\x1b"):
             ask(
                 AuditMiddleware(app, store, stack_bytes=24 * 1024), f"/{chr(233) * 60_000}?{'q' * 60_000}", headers=huge
             )
 
     huge = {"User-Agent": "\x80" * 60_000, "Cookie": "c" * 60_000}
-    (event,) = captured(tmp_path, use)
+    (event,) = captured(tmp_path, asked)
     assert len(event["path"]) == 8192
     assert event["stack_trace"].endswith("?")
     assert event["error_message"].startswith('"??')
@@ -278,6 +282,12 @@ class Pair(NamedTuple):
     username: str
 
 
+class Row(NamedTuple):
+    id: int
+    name: str
+    role: str
+
+
 def slotted() -> Slotted:
     user = Slotted()
     user.id, user.username = 7, "ada"
@@ -295,6 +305,13 @@ def slotted() -> Slotted:
         ((None, "ada"), {"username": "ada"}),
         (Pair(7, "ada"), {"user_id": "7", "username": "ada"}),
         ({"user_id": "7", "device_id": "d", "username": None}, {"user_id": "7", "device_id": "d"}),
+        (
+            {"sub": "7", "iss": "i", "exp": 1, "email": "e", "level": "x", "path": "/"},
+            {"user_id": "7", "username": "e"},
+        ),
+        (MappingProxyType({"sub": True, "name": {"first": "ada"}, "session_id": "s"}), {"session_id": "s"}),
+        (uuid.UUID(int=1), {"user_id": str(uuid.UUID(int=1))}),
+        (Row(7, "ada", "admin"), {"user_id": "7", "username": "ada"}),
         (SimpleNamespace(id=7, name="ada"), {"user_id": "7", "username": "ada"}),
         (Named(uuid.UUID(int=1), "a@b"), {"user_id": str(uuid.UUID(int=1)), "username": "a@b"}),
         (slotted(), {"user_id": "7", "username": "ada"}),
@@ -327,3 +344,137 @@ def test_where_a_user_is_looked_for(scope: dict[str, Any]) -> None:
     """In the scope, its state, the session."""
     assert user_of_scope(scope) == {"user_id": "7", "username": "ada"}
     assert user_of_scope({}) == {}
+
+
+def test_settings_of_a_store_that_is_named_later_hold(tmp_path: Path) -> None:
+    """Frameworks make their middleware before the program opens its store; another one has its own settings."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "stonelog.toml").write_text('[capture]\nexclude = ["/a"]\n')
+    around = AuditMiddleware(answer)
+
+    def later(store: Store) -> None:
+        use(store)
+        ask(around, "/a")
+        ask(around, "/b")
+        use(None)
+
+    assert paths(captured(tmp_path, later)) == ["/b"]
+    assert paths(captured(tmp_path / "other", later)) == ["/a", "/b"]
+
+
+def test_wrong_settings_of_a_store_named_later_break_no_request(tmp_path: Path) -> None:
+    """It is counted, and those that held before go on to hold."""
+    around = AuditMiddleware(answer, exclude=["/a"])
+    before = reader_errors()
+
+    def later(store: Store) -> None:
+        (store.directory / "stonelog.toml").write_text("[capture]\nexclude = 7\n")
+        use(store)
+        assert len(ask(around, "/a")) == len(ask(around, "/b")) == 2
+        use(None)
+
+    assert paths(captured(tmp_path, later)) == ["/b"]
+    assert reader_errors() == before + 1
+
+
+def test_the_environment_holds_without_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables count though there is no file; options win."""
+    monkeypatch.setenv("STONELOG_CAPTURE_EXCLUDE", "/a")
+    assert settings_of(None, None, {}).exclude == ("/a",)
+    assert settings_of(None, None, {"exclude": ["/b"]}).exclude == ("/b",)
+    monkeypatch.setenv("STONELOG_CAPTURE_EXCLUDE", "a")
+    with pytest.raises(ValidationError):
+        AuditMiddleware(answer)
+
+
+@pytest.mark.parametrize("what", ["user", "session"])
+def test_an_asynchronous_reader_is_refused(what: str) -> None:
+    """When the middleware is made: nothing could await it."""
+
+    async def read(scope: Any) -> str:
+        return "ada"
+
+    with pytest.raises(TypeError, match=f"{what}=.*asynchronous"):
+        AuditMiddleware(answer, **{what: read})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="await"):
+        fields_of_user(read({}))
+
+
+@pytest.mark.parametrize(("what", "left"), [("user", "session_id"), ("session", "username")])
+def test_a_reader_that_fails_costs_not_what_the_other_reads(tmp_path: Path, what: str, left: str) -> None:
+    """It is told in the event, and counted."""
+
+    def fail(scope: Any) -> Any:
+        raise KeyError("no")
+
+    before = reader_errors()
+    (event,) = seen(tmp_path, **{"user": lambda scope: "ada", "session": lambda scope: "s", what: fail})
+    assert left in event
+    assert event["metadata"]["reader_error"] == "KeyError"
+    assert reader_errors() == before + 1
+
+
+def saying(**fields: Any) -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert amend(**fields)
+        await answer(scope, receive, send)
+
+    return app
+
+
+def test_what_an_application_says_never_costs_the_event(tmp_path: Path) -> None:
+    """A wrong name is brought into form, odd metadata are made plain, and what is no field goes there."""
+    said = {"action": "User Login", "category": None, "user_id": 7, "level": [], "tags": "one", "other": {"n": 1}}
+    odd = {"when": date(2026, 1, 2), "o": {1}}
+    app = saying(**said, metadata=odd)
+    (event,) = captured(tmp_path, lambda store: ask(AuditMiddleware(app, store, sensitive=["/*"])))
+    assert (event["category"], event["action"], event["user_id"], event["level"]) == (
+        "api",
+        "user_login",
+        "7",
+        "notice",
+    )
+    assert event["tags"] == ["one", "sensitive"]
+    assert event["metadata"].items() >= {"when": "2026-01-02", "o": [1], "other": {"n": 1}, "bytes": 2}.items()
+    assert event["metadata"]["invalid"] == {"action": "User Login"}
+
+
+def test_a_client_does_not_choose_whether_it_is_sampled(tmp_path: Path) -> None:
+    """Ids that would all have been left out by themselves are not all left out."""
+    chosen = [f"r{number}" for number in range(400) if not is_sampled(f"r{number}", 0.5)]
+
+    def use_many(store: Store) -> None:
+        around = AuditMiddleware(answer, store, sample={"/*": 0.5})
+        for name in chosen:
+            ask(around, headers={"X-Request-ID": name})
+
+    assert 0 < len(captured(tmp_path, use_many)) < len(chosen)
+
+
+def test_a_failure_may_happen_while_one_is_counted() -> None:
+    """A `__del__` or a signal handler in the same thread waits for no lock that this thread holds."""
+    before = reader_errors()
+    with requests._turn:
+        requests.note_failure("something", ValueError())
+    assert reader_errors() == before + 1
+
+
+def test_a_long_chain_of_exceptions_is_cut() -> None:
+    """The last are kept, as is the error itself."""
+    chain: BaseException | None = None
+    for number in range(3000):
+        link = ValueError(f"n{number}")
+        link.__context__, chain = chain, link
+    assert chain is not None
+    told = error_fields(chain, 20_000)["stack_trace"]
+    assert told.startswith("[earlier exceptions left out]")
+    assert told.count("ValueError: n") == 20
+    assert told.endswith("ValueError: n2999")
+
+
+def test_a_large_group_of_exceptions_is_cut() -> None:
+    """Twenty are kept, of groups within groups too."""
+    group = ExceptionGroup("many", [ExceptionGroup("few", [ValueError("x")]), *map(ValueError, range(5000))])
+    told = error_fields(group, 20_000)["stack_trace"]
+    assert told.count("ValueError: ") == 19
+    assert told.endswith("[more exceptions of the group left out]")

@@ -151,3 +151,9 @@ def test_a_broken_store_breaks_no_statement(broken: Any, engine: Any, clock: Clo
         with pytest.raises(sqlalchemy.exc.OperationalError):
             run(engine, "SELECT nothing")
     assert lost() == 2
+
+
+def test_a_statement_may_be_seen_while_one_is_counted(engine: Any, watch: QueryWatch) -> None:
+    """What a `__del__` or a signal handler runs in the same thread waits for no lock that this thread holds."""
+    with watch._turn, engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1

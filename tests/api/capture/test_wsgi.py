@@ -208,3 +208,30 @@ def test_nothing_breaks_the_response(tmp_path: Path, environ: Any) -> None:
         pass
     result = AuditWsgiMiddleware(answering(b"abc"), store)(environ, lambda *given: None)
     assert b"".join(result) == b"abc"
+
+
+def test_exc_info_may_be_given_by_name(tmp_path: Path) -> None:
+    """PEP 3333 names it; the server gets it as it expects it."""
+
+    def app(environ: Any, start: Any) -> Any:
+        start("500 No", [], exc_info=(ValueError, ValueError(), None))
+        return [b"no"]
+
+    assert one(tmp_path, app)["status_code"] == 500
+
+
+def test_a_request_within_another_has_nothing_of_it(tmp_path: Path) -> None:
+    """Neither its user nor its trace."""
+
+    def around(store: Store) -> None:
+        def outer(environ: Any, start: Any) -> Any:
+            amend(username="ada")
+            ask_wsgi(AuditWsgiMiddleware(answering(b"b"), store), "/b")
+            return answering(b"a")(environ, start)
+
+        trace = f"00-{7:032x}-{1:016x}-01"
+        ask_wsgi(AuditWsgiMiddleware(outer, store), "/a", HTTP_TRACEPARENT=trace)
+
+    inner, outer = captured(tmp_path, around)
+    assert (outer["username"], outer["trace_id"]) == ("ada", f"{7:032x}")
+    assert not inner.keys() & {"username", "trace_id"}
