@@ -122,8 +122,8 @@ class UpkeepReader:
 class Upkeep(UpkeepReader):
     """The upkeep of one store.
 
-    `tell` records an event of the store's own and returns when it is durable; `redacted` takes secrets out of what people
-    write.
+    `tell` records an event of the store's own and returns when it is durable; `redacted` takes secrets out of what
+    people write.
     """
 
     def __init__(
