@@ -62,8 +62,6 @@ class Amendments:
 
     def __call__(self, fields: dict[str, Any], now: float) -> dict[str, Any]:
         """The fields that are written, in their order; what was given is not changed."""
-        if "time" in fields:  # what is told of last month does not follow what is told of today
-            now = datetime.fromisoformat(fields["time"]).timestamp()
         found = fields
         if self._place is not None and "ip_address" in fields:
             known = self._place(fields["ip_address"])
@@ -71,6 +69,8 @@ class Amendments:
             if more:
                 found = {**found, **more}
         if self._risk is not None:
+            if "time" in fields:  # what is told of last month does not follow what is told of today
+                now = datetime.fromisoformat(fields["time"]).timestamp()
             if "risk_score" in fields:
                 self._risk.seen(found, now)
             else:

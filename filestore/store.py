@@ -99,6 +99,16 @@ class Store:
         return self._layout.directory
 
     @property
+    def forked(self) -> bool:
+        """Whether this is a child of the process that opened the store: it must open its own."""
+        return self._pid != os.getpid()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called, here or before the fork."""
+        return self._closed
+
+    @property
     def recovered(self) -> Recovery:
         """What opening repaired and found; false if nothing."""
         return self._committer.recovered
@@ -211,7 +221,7 @@ class Store:
 
     def follow(self, after: int = 0, *, stop: threading.Event | None = None) -> Iterator[Event]:
         """The events above `after`, then new ones as they become durable; ends when `stop` is set or at close."""
-        if self._pid != os.getpid():  # the parent's threads, which would wake it, do not exist here
+        if self.forked:  # the parent's threads, which would wake it, do not exist here
             return self._reader.follow(after, stop=stop)
         committed = self._committer.committed
 
@@ -237,7 +247,7 @@ class Store:
 
     def close(self) -> None:
         """What was appended is answered, and everything let go. Closing twice does nothing."""
-        if self._pid != os.getpid():
+        if self.forked:
             return  # in a forked child `_closing` may be held for ever by a thread that exists only in the parent
         with self._closing:
             self._closed = True
@@ -258,7 +268,7 @@ class Store:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreReadOnly(f"{self.directory}: the store is closed", hint="open it again to append")
-        if self._pid != os.getpid():
+        if self.forked:
             raise StoreReadOnly(
                 f"{self.directory}: the store was opened by process {self._pid}, before a fork",
                 hint="open it in the child process",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-__all__ = ["Watch", "turns"]
+__all__ = ["Watch"]
 
 log = logging.getLogger("stonelog")
 
@@ -48,30 +46,3 @@ class Watch:
         if self._running:
             self._observer.stop()
             self._observer.join()
-
-
-def turns(
-    directory: Path, wake: threading.Event, stop: threading.Event, *, poll_seconds: float, pause_seconds: float
-) -> Iterator[None]:
-    """One turn after the other, until `stop` is set (and `wake`, for it to be noticed at once).
-
-    The next comes when the files in the directory have changed, or `poll_seconds` after the last one ended; never
-    sooner than `pause_seconds` after that.
-    """
-    watch: Watch | None = None
-    try:
-        while True:
-            wake.clear()  # before looking at `stop`: the wake that comes with it is not lost
-            if stop.is_set():
-                return
-            if watch is None and directory.is_dir():
-                watch = Watch(directory, wake.set)
-            yield
-            ended = time.monotonic()
-            wake.wait(poll_seconds)
-            pause = pause_seconds - (time.monotonic() - ended)
-            if pause > 0:
-                stop.wait(pause)
-    finally:
-        if watch is not None:
-            watch.stop()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from .build import Builder
+from .turns import Turns
 
 __all__ = ["Worker", "WorkerStatus"]
 
@@ -38,44 +38,32 @@ class Worker:
         self._directory = Path(directory).absolute()
         # It tries again at the next wake anyway, and must not wait long for the lock when it is told to stop.
         self._builder = Builder(self._directory, lock_seconds=0.5)
-        self._poll_seconds = poll_seconds
-        self._wake = threading.Event()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._turns = Turns(
+            self._directory / "events",
+            self._pass,
+            name="stonelog-indexer",
+            poll_seconds=poll_seconds,
+            pause_seconds=_PAUSE_SECONDS,
+        )
         self._indexed_seq = 0
         self._error = ""
 
     def start(self) -> None:
         """The thread runs; what is in the files is being indexed."""
-        if self._thread is None:
-            self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="stonelog-indexer", daemon=True)
-            self._thread.start()
+        self._turns.start()
 
     def stop(self) -> None:
         """The thread has ended, after the batch it was at."""
-        if self._thread is not None:
-            self._stop.set()
-            self._wake.set()
-            self._thread.join()
-            self._thread = None
+        self._turns.stop()
         self._builder.close()
 
     def status(self) -> WorkerStatus:
         """How it is now."""
-        alive = self._thread is not None and self._thread.is_alive()
-        return WorkerStatus(alive, self._indexed_seq, self._error)
-
-    def _run(self) -> None:
-        from .watch import turns
-
-        every = {"poll_seconds": self._poll_seconds, "pause_seconds": _PAUSE_SECONDS}
-        for _ in turns(self._directory / "events", self._wake, self._stop, **every):
-            self._pass()
+        return WorkerStatus(self._turns.alive, self._indexed_seq, self._error)
 
     def _pass(self) -> None:
         try:
-            self._indexed_seq = self._builder.catch_up(stop=self._stop)
+            self._indexed_seq = self._builder.catch_up(stop=self._turns.stopping)
             self._error = ""
         except Exception as error:  # noqa: BLE001 (whatever it is, the next pass may do better)
             if str(error) != self._error:

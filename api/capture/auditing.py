@@ -79,50 +79,34 @@ class audited:
 
 def _around(function: Callable[..., Any], work: Work) -> Callable[..., Any]:
     def call(*args: Any, **keywords: Any) -> Any:
-        begun = work.begin(args, keywords)
-        try:
-            result = function(*args, **keywords)
-        except BaseException as error:
-            begun.fail(error)
-            raise
-        begun.end(result)
-        return result
+        with work.begin(args, keywords) as begun:
+            begun.result = function(*args, **keywords)
+        return begun.result
 
     return call
 
 
 def _around_async(function: Callable[..., Any], work: Work) -> Callable[..., Any]:
     async def call(*args: Any, **keywords: Any) -> Any:
-        begun = work.begin(args, keywords)
-        try:
-            result = await function(*args, **keywords)
-        except BaseException as error:
-            begun.fail(error)
-            raise
-        begun.end(result)
-        return result
+        with work.begin(args, keywords) as begun:
+            begun.result = await function(*args, **keywords)
+        return begun.result
 
     return call
 
 
 def _around_generator(function: Callable[..., Any], work: Work) -> Callable[..., Any]:
     def call(*args: Any, **keywords: Any) -> Any:
-        begun = work.begin(args, keywords)
-        try:
-            result = yield from function(*args, **keywords)
-        except BaseException as error:
-            begun.fail(error)
-            raise
-        begun.end(result)
-        return result
+        with work.begin(args, keywords) as begun:
+            begun.result = yield from function(*args, **keywords)
+        return begun.result
 
     return call
 
 
 def _around_async_generator(function: Callable[..., Any], work: Work) -> Callable[..., Any]:
     async def call(*args: Any, **keywords: Any) -> Any:
-        begun = work.begin(args, keywords)
-        try:
+        with work.begin(args, keywords):
             steps = function(*args, **keywords)
             step = steps.__anext__()
             while True:  # `yield from`, which there is none of here
@@ -137,9 +121,5 @@ def _around_async_generator(function: Callable[..., Any], work: Work) -> Callabl
                     raise
                 except BaseException as error:  # noqa: BLE001 (thrown in from outside, and passed on)
                     step = steps.athrow(error)
-        except BaseException as error:
-            begun.fail(error)
-            raise
-        begun.end(None)
 
     return call

@@ -10,6 +10,7 @@ import contextlib
 import sys
 import threading
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
@@ -102,7 +103,7 @@ def capture_exceptions(store: Store | None = None, *, loop: asyncio.AbstractEven
     return hooks
 
 
-class _Hook:
+class _Hook(ABC):
     """Offers what it is called with, then calls what was there before with the same; never raises by itself."""
 
     def __init__(self, store: Store | None, before: Callable[..., Any] | None) -> None:
@@ -117,8 +118,9 @@ class _Hook:
         if self._before is not None:
             self._before(*args, **keywords)
 
+    @abstractmethod
     def capture(self, *args: Any, **keywords: Any) -> None:
-        raise NotImplementedError
+        """An event is offered for what the hook was called with."""
 
     def tell(
         self, where: str, kind: type[BaseException], error: BaseException | None, level: Level, **more: object

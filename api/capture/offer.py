@@ -79,10 +79,9 @@ def store_here(store: Store | None) -> Store:
     chosen = _used if store is None else store
     if chosen is None:
         raise LookupError("no store: give the door one, or name one with stonelog.api.use(store)")
-    opened_by = getattr(chosen, "_pid", None) if _in_child else None
-    if opened_by in (None, os.getpid()) or getattr(chosen, "_closed", False):
-        return chosen
-    return _of_this_process(chosen)
+    if _in_child and chosen.forked and not chosen.closed:
+        return _of_this_process(chosen)
+    return chosen
 
 
 def _of_this_process(store: Store) -> Store:

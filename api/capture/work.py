@@ -6,7 +6,8 @@ import inspect
 import string
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .crash import error_fields
 from .failure import STACK_BYTES, type_name
@@ -129,6 +130,8 @@ class Call:
         self._arguments = arguments
         self._made = made
         self._failed: dict[str, str] = {}
+        self.result: Any = None
+        """What the function gives."""
 
     def make(self, *, after: bool) -> None:
         """The values are set that are made before the work, or `after` it of its result too."""
@@ -139,14 +142,16 @@ class Call:
                 except Exception as error:  # noqa: BLE001 (the event must not be lost for it, nor the call)
                     self._failed[name] = str(plain(error))
 
-    def end(self, result: object) -> None:
-        """It returned `result`; the event will be written soon."""
-        self._arguments.setdefault(_RESULT, result)
-        self.make(after=True)
-        self.fail(None)
+    def __enter__(self) -> Self:
+        return self
 
-    def fail(self, error: BaseException | None) -> None:
-        """It raised `error`; the event will be written soon."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """It gave `result`, or raised the error; the event will be written soon."""
+        if error is None:
+            self._arguments.setdefault(_RESULT, self.result)
+            self.make(after=True)
         if self._failed:
             self._event["metadata.invalid"] = self._failed
         self._event.end(error)

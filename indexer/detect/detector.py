@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Final
 
 from stonelog.filestore import Reader, StonelogError, Store, StoreLock, StoreLocked, StoreState, load_section
 
+from ..turns import Turns
 from .engine import Engine
 from .finding import Finding, identity_of
 from .history import Feed
@@ -61,10 +61,14 @@ class Detector:
         self._rules = loaded.enabled()
         self._notifier = Notifier(self._settings)
         self._reader = Reader(self._directory)
-        self._poll_seconds = poll_seconds
-        self._wake = threading.Event()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._turns = Turns(
+            self._directory / "events",
+            self._pass,
+            name="stonelog-detector",
+            poll_seconds=poll_seconds,
+            pause_seconds=_PAUSE_SECONDS,
+            ended=self._end,
+        )
         self._lock: StoreLock | None = None
         self._findings, self._error = 0, ""
         self._begin_anew()
@@ -80,35 +84,18 @@ class Detector:
 
     def start(self) -> None:
         """The thread runs."""
-        if self._thread is None:
-            self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="stonelog-detector", daemon=True)
-            self._thread.start()
+        self._turns.start()
 
     def stop(self) -> None:
         """The thread has ended after the batch it was at, and its state is saved. The store is closed after this."""
-        if self._thread is not None:
-            self._stop.set()
-            self._wake.set()
-            self._thread.join()
-            self._thread = None
+        self._turns.stop()
         self._notifier.stop()
 
     def status(self) -> DetectorStatus:
         """How it is now."""
-        alive, feed = self._thread is not None and self._thread.is_alive(), self._feed
+        alive, feed = self._turns.alive, self._feed
         seen = feed.engine.seq if feed is not None else 0
         return DetectorStatus(alive, feed is not None, seen, self._findings, self._notifier.failures, self._error)
-
-    def _run(self) -> None:
-        from ..watch import turns
-
-        every = {"poll_seconds": self._poll_seconds, "pause_seconds": _PAUSE_SECONDS}
-        try:
-            for _ in turns(self._directory / "events", self._wake, self._stop, **every):
-                self._pass()
-        finally:
-            self._end()
 
     def _end(self) -> None:
         try:
@@ -181,7 +168,7 @@ class Detector:
             # What was seen before a crash is seen again: until all of that is known, nothing is written twice.
             if feed.engine.seq >= self._until or len(self._waiting) >= _MOST_WAITING:
                 self._write()
-            if self._stop.is_set():
+            if self._turns.stopping.is_set():
                 return
         self._write()
 

@@ -196,7 +196,7 @@ def test_what_comes_together_is_indexed_together(
     wait_until(lambda: worker.status().indexed_seq == 10)
     for _ in range(20):
         store.append(category="api", action="read")
-        worker._wake.set()
+        worker._turns.wake()
     assert worker.status().indexed_seq == 10
     worker.stop()
     assert not worker.status().alive
