@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asking import ask, captured, scope_of
+from capturing import answering, one
 from stonelog.api.capture.asgi import AuditMiddleware
 from stonelog.api.capture.context import bound, bound_fields
 from stonelog.api.capture.exchange import amend, crashed
@@ -16,23 +17,6 @@ from stonelog.filestore import Store
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]}
 BODY = {"type": "http.response.body", "body": b"hello"}
-
-
-def answering(*messages: Any, then: BaseException | None = None) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        for message in messages:
-            await send(message)
-        if then is not None:
-            raise then
-
-    return app
-
-
-def one(place: Path, app: Any, target: str = "/", *, options: Any = None, **more: Any) -> Any:
-    """The one event of a request."""
-    events = captured(place, lambda store: ask(AuditMiddleware(app, store, **(options or {})), target, **more))
-    assert len(events) == 1
-    return events[0]
 
 
 def test_one_event_for_a_request(tmp_path: Path) -> None:
@@ -235,128 +219,6 @@ def test_an_id_that_is_not_sane_is_replaced(tmp_path: Path, given: str) -> None:
     assert len(event["request_id"]) == 32
 
 
-def test_messages_pass_as_they_are_and_at_once(tmp_path: Path) -> None:
-    """Every message that the application sends is handed on unchanged before it goes on, known or not."""
-    messages = [
-        {"type": "http.response.early_hint", "links": [b"</a.css>"]},
-        {**START, "trailers": True},
-        {"type": "http.response.body", "body": b"one", "more_body": True},
-        {"type": "http.response.debug", "info": {}},
-        {"type": "http.response.zerocopysend", "file": 3, "more_body": True},
-        BODY,
-        {"type": "http.response.trailers", "headers": []},
-    ]
-    passed: list[Any] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        for number, message in enumerate(messages, 1):
-            await send(message)
-            assert len(passed) == number
-
-    async def send(message: Any) -> None:
-        passed.append(message)
-
-    around = captured(
-        tmp_path,
-        lambda store: asyncio.run(AuditMiddleware(app, store)(scope_of(), answering(), send)),  # type: ignore[arg-type]
-    )
-    assert all(got is given for got, given in zip(passed, messages, strict=True))
-    assert around[0]["metadata"] == {"bytes": 8, "streamed": True}
-
-
-def test_a_file_that_the_server_sends(tmp_path: Path) -> None:
-    """`http.response.pathsend` ends the response."""
-    event = one(tmp_path, answering(START, {"type": "http.response.pathsend", "path": "/x"}))
-    assert "metadata" not in event
-
-
-def test_wrong_messages_are_for_the_server_to_judge(tmp_path: Path) -> None:
-    """What an application should not send is handed on all the same."""
-    wrong = [{}, {"type": "http.response.start"}, {"type": "http.response.body", "body": None}, BODY]
-    sent: list[Any] = []
-    captured(tmp_path, lambda store: sent.extend(ask(AuditMiddleware(answering(*wrong), store))))
-    assert sent == wrong
-
-
-def test_a_client_that_leaves(tmp_path: Path) -> None:
-    """Before the end: told as such; without any response the status is 499."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    event = one(tmp_path, app, incoming=[{"type": "http.request", "more_body": True}, {"type": "http.disconnect"}])
-    assert (event["status_code"], event["metadata"]) == (499, {"disconnected": True})
-    assert "error_type" not in event
-
-
-def test_a_client_that_leaves_while_the_response_is_sent(tmp_path: Path) -> None:
-    """Servers of ASGI 2.4 raise OSError from `send`, which is no crash."""
-
-    async def gone(message: Any) -> None:
-        if message["type"] == "http.response.body":
-            raise ConnectionResetError
-
-    def leave(store: Store) -> None:
-        around = AuditMiddleware(answering(START, {**BODY, "more_body": True}), store)
-        with pytest.raises(ConnectionResetError):
-            asyncio.run(around(scope_of(), answering(), gone))  # type: ignore[arg-type]
-
-    (event,) = captured(tmp_path, leave)
-    assert (event["status_code"], event["level"]) == (200, "info")
-    assert event["metadata"] == {"bytes": 5, "disconnected": True, "streamed": True}
-
-
-def test_leaving_after_the_end_is_no_disconnect(tmp_path: Path) -> None:
-    """Servers tell `http.disconnect` after every response."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send(START)
-        await send(BODY)
-        assert (await receive())["type"] == "http.disconnect"
-
-    event = one(tmp_path, app, incoming=[{"type": "http.disconnect"}])
-    assert event["metadata"] == {"bytes": 5}
-
-
-def test_a_cancelled_request(tmp_path: Path) -> None:
-    """A task that the server cancels leaves an event too, and is cancelled."""
-
-    def cancel(store: Store) -> None:
-        with pytest.raises(asyncio.CancelledError):
-            ask(AuditMiddleware(answering(then=asyncio.CancelledError()), store))
-
-    (event,) = captured(tmp_path, cancel)
-    assert (event["status_code"], event["metadata"]) == (499, {"cancelled": True})
-
-
-def test_a_websocket_is_one_event(tmp_path: Path) -> None:
-    """The connection's messages are counted, and its close code told; they pass untouched."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] != "websocket.disconnect":
-            await send({"type": "websocket.send", "text": message.get("text")})
-
-    incoming = [{"type": "websocket.connect"}, *[{"type": "websocket.receive", "text": "x"}] * 2]
-    incoming.append({"type": "websocket.disconnect", "code": 1001})
-    scope = scope_of("/live", type="websocket")
-    event = one(tmp_path, app, scope=scope, incoming=incoming)
-    assert (event["action"], event["status_code"], event["outcome"]) == ("websocket", 101, "success")
-    assert event["metadata"] == {"messages_received": 2, "messages_sent": 3, "close_code": 1001, "disconnected": True}
-
-
-def test_a_websocket_that_is_refused(tmp_path: Path) -> None:
-    """Closing before accepting is status 403, with a response of its own it is that one's."""
-    refusing = answering({"type": "websocket.close", "code": 1008})
-    event = one(tmp_path / "a", refusing, scope=scope_of(type="websocket"))
-    assert (event["status_code"], event["level"], event["metadata"]["close_code"]) == (403, "warning", 1008)
-    denying = answering(
-        {"type": "websocket.http.response.start", "status": 401}, {"type": "websocket.http.response.body"}
-    )
-    assert one(tmp_path / "b", denying, scope=scope_of(type="websocket"))["status_code"] == 401
-
-
 def test_lifespan_and_unknown_scopes_are_untouched() -> None:
     """The application is called with the very same scope, receive and send."""
     seen: list[Any] = []
@@ -456,46 +318,6 @@ def test_a_request_that_begins_within_another_has_nothing_of_it(tmp_path: Path) 
         assert not event.keys() & {"user_id", "username", "trace_id", "session_id"}
         assert event["service"] == "shop"
         assert event["request_id"] != first["request_id"]
-
-
-@pytest.mark.parametrize(
-    ("code", "outcome"), [(1000, "success"), (1005, "success"), (1006, "failure"), (1011, "failure")]
-)
-def test_who_leaves_a_websocket_makes_no_error(tmp_path: Path, code: int, outcome: str) -> None:
-    """The framework's own exception for it is none; how it ended the close code says."""
-
-    class WebSocketDisconnect(Exception):
-        pass
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "websocket.accept"})
-        await receive()
-        raise WebSocketDisconnect
-
-    def leave(store: Store) -> None:
-        with pytest.raises(WebSocketDisconnect):
-            incoming = [{"type": "websocket.disconnect", "code": code}]
-            ask(AuditMiddleware(app, store), scope=scope_of(type="websocket"), incoming=incoming)
-
-    (event,) = captured(tmp_path, leave)
-    assert (event["outcome"], event["level"], event["metadata"]["disconnected"]) == (outcome, "info", True)
-    assert "error_type" not in event
-
-
-def test_a_websocket_that_cannot_be_sent_to_was_left(tmp_path: Path) -> None:
-    """Servers tell it by an OSError; it goes on to the application."""
-
-    async def gone(message: Any) -> None:
-        if message["type"] == "websocket.send":
-            raise OSError("gone")
-
-    def leave(store: Store) -> None:
-        app = answering({"type": "websocket.accept"}, {"type": "websocket.send", "text": "x"})
-        with pytest.raises(OSError, match="gone"):
-            asyncio.run(AuditMiddleware(app, store)(scope_of(type="websocket"), gone, gone))
-
-    (event,) = captured(tmp_path, leave)
-    assert (event["outcome"], event["metadata"]["disconnected"], "error_type" in event) == ("unknown", True, False)
 
 
 def test_a_scope_with_an_odd_state_is_captured(tmp_path: Path) -> None:

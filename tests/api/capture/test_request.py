@@ -1,13 +1,10 @@
 """The event of a request: what each setting changes, what is bounded, who it was."""
 
 import contextlib
-import dataclasses
-import uuid
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,12 +15,11 @@ from asking import ask, captured
 from stonelog.api.capture import request as requests
 from stonelog.api.capture.asgi import AuditMiddleware
 from stonelog.api.capture.capture_settings import CaptureSettings
-from stonelog.api.capture.crash import error_fields
 from stonelog.api.capture.exchange import amend
 from stonelog.api.capture.offer import use
 from stonelog.api.capture.request import raw_path, reader_errors, settings_of
 from stonelog.api.capture.rules import is_sampled
-from stonelog.api.capture.users import fields_of_user, user_of_scope
+from stonelog.api.capture.users import fields_of_user
 from stonelog.filestore import Store, load_section
 
 HEADERS = {
@@ -225,127 +221,6 @@ def test_the_largest_request_still_fits(tmp_path: Path) -> None:
     assert event["error_message"].startswith('"??')
 
 
-def test_an_exception_that_cannot_be_shown() -> None:
-    """Its type is told all the same."""
-
-    class Odd(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError
-
-    told = error_fields(Odd(), 1000)
-    assert told["error_type"].endswith("Odd")
-    assert "error_message" not in told
-
-
-def test_a_deep_recursion_is_cut() -> None:
-    """The beginning and the end of a long stack are kept."""
-
-    def again() -> None:
-        again()
-
-    with pytest.raises(RecursionError) as raised:
-        again()
-    told = error_fields(raised.value, 2000)["stack_trace"]
-    assert len(told) <= 2000
-    assert told.startswith("Traceback")
-    assert told.endswith("maximum recursion depth exceeded")
-
-
-class Slotted:
-    __slots__ = ("id", "username")
-
-
-@dataclasses.dataclass
-class Named:
-    id: uuid.UUID
-    email: str
-
-
-class Expired:
-    """A row whose attributes ask a database."""
-
-    class Column:
-        def __get__(self, row: Any, kind: Any) -> Any:
-            raise AssertionError("the database was asked")
-
-    id = Column()
-    username = Column()
-
-
-class Anonymous:
-    is_authenticated = False
-    username = "guest"
-
-
-class Pair(NamedTuple):
-    user_id: int
-    username: str
-
-
-class Row(NamedTuple):
-    id: int
-    name: str
-    role: str
-
-
-def slotted() -> Slotted:
-    user = Slotted()
-    user.id, user.username = 7, "ada"
-    return user
-
-
-@pytest.mark.parametrize(
-    ("user", "fields"),
-    [
-        (None, {}),
-        ("", {}),
-        ("ada", {"username": "ada"}),
-        (7, {"user_id": "7"}),
-        ((7, "ada"), {"user_id": "7", "username": "ada"}),
-        ((None, "ada"), {"username": "ada"}),
-        (Pair(7, "ada"), {"user_id": "7", "username": "ada"}),
-        ({"user_id": "7", "device_id": "d", "username": None}, {"user_id": "7", "device_id": "d"}),
-        (
-            {"sub": "7", "iss": "i", "exp": 1, "email": "e", "level": "x", "path": "/"},
-            {"user_id": "7", "username": "e"},
-        ),
-        (MappingProxyType({"sub": True, "name": {"first": "ada"}, "session_id": "s"}), {"session_id": "s"}),
-        (uuid.UUID(int=1), {"user_id": str(uuid.UUID(int=1))}),
-        (Row(7, "ada", "admin"), {"user_id": "7", "username": "ada"}),
-        (SimpleNamespace(id=7, name="ada"), {"user_id": "7", "username": "ada"}),
-        (Named(uuid.UUID(int=1), "a@b"), {"user_id": str(uuid.UUID(int=1)), "username": "a@b"}),
-        (slotted(), {"user_id": "7", "username": "ada"}),
-        (Expired(), {}),
-        (Anonymous(), {}),
-    ],
-)
-def test_forms_of_a_user(user: object, fields: dict[str, str]) -> None:
-    """A name, an id, both, fields, or an object, of which nothing is read that would run code of a model."""
-    assert fields_of_user(user) == fields
-
-
-@pytest.mark.parametrize("wrong", [True, b"ada", (1, 2, 3)])
-def test_what_is_no_user(wrong: object) -> None:
-    """It is an error of the function that gave it."""
-    with pytest.raises((TypeError, ValueError)):
-        fields_of_user(wrong)
-
-
-@pytest.mark.parametrize(
-    "scope",
-    [
-        {"user": {"id": 7, "username": "ada"}},
-        {"state": {"user": SimpleNamespace(id=7, username="ada")}},
-        {"user": Anonymous(), "session": {"user_id": 7, "username": "ada"}},
-        {"session": {"user": {"sub": "7", "preferred_username": "ada"}}},
-    ],
-)
-def test_where_a_user_is_looked_for(scope: dict[str, Any]) -> None:
-    """In the scope, its state, the session."""
-    assert user_of_scope(scope) == {"user_id": "7", "username": "ada"}
-    assert user_of_scope({}) == {}
-
-
 def test_settings_of_a_store_that_is_named_later_hold(tmp_path: Path) -> None:
     """Frameworks make their middleware before the program opens its store; another one has its own settings."""
     (tmp_path / "data").mkdir()
@@ -457,24 +332,3 @@ def test_a_failure_may_happen_while_one_is_counted() -> None:
     with requests._turn:
         requests.note_failure("something", ValueError())
     assert reader_errors() == before + 1
-
-
-def test_a_long_chain_of_exceptions_is_cut() -> None:
-    """The last are kept, as is the error itself."""
-    chain: BaseException | None = None
-    for number in range(3000):
-        link = ValueError(f"n{number}")
-        link.__context__, chain = chain, link
-    assert chain is not None
-    told = error_fields(chain, 20_000)["stack_trace"]
-    assert told.startswith("[earlier exceptions left out]")
-    assert told.count("ValueError: n") == 20
-    assert told.endswith("ValueError: n2999")
-
-
-def test_a_large_group_of_exceptions_is_cut() -> None:
-    """Twenty are kept, of groups within groups too."""
-    group = ExceptionGroup("many", [ExceptionGroup("few", [ValueError("x")]), *map(ValueError, range(5000))])
-    told = error_fields(group, 20_000)["stack_trace"]
-    assert told.count("ValueError: ") == 19
-    assert told.endswith("[more exceptions of the group left out]")
