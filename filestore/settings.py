@@ -85,7 +85,7 @@ def load_section(model: type[Section], directory: Path, name: str) -> Section:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0]) if first["loc"] else name
-        what = first["msg"]
+        what = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
         if first["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields)
             what = f"there is no such setting; known are {known}{_meant(key, model.model_fields)}"

@@ -166,8 +166,11 @@ def _rule(table: dict[str, Any], origin: str, place: int) -> Rule:
 
 
 def _told(error: ValidationError, form: str) -> str:
-    """The first thing that is wrong: its key, what was found, and what may stand there."""
-    first = error.errors(include_url=False)[0]
+    """The first thing that is wrong: its key, what was found, and what may stand there.
+
+    A key that is unknown goes before one that is missing, of which it may be a misspelling.
+    """
+    first = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         last = str(first["loc"][-1])

@@ -1,5 +1,7 @@
 """Rules from TOML: what is accepted, what is refused and in which words, which rules are in force."""
 
+from pathlib import Path
+
 import pytest
 
 from stonelog.indexer.detect import FORMS, DetectSettings, InvalidRule, load_rules, read_rules, shipped_rules
@@ -75,3 +77,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     """The path stands in the message."""
     with pytest.raises(InvalidRule, match=r"none\.toml: cannot be read"):
         load_rules(tmp_path, DetectSettings(rules_files=("none.toml",)))
+
+
+def test_a_misspelt_key_is_named_before_the_one_that_is_missing_for_it(tmp_path: Path) -> None:
+    """`titel` is told, with what was meant, and not that there is no title."""
+    file = tmp_path / "own.toml"
+    file.write_text('[[rule]]\nid = "x"\ntitel = "X"\nform = "count"\nquery = "level:info"\nby = ["username"]\n')
+    with pytest.raises(InvalidRule, match=r"rule x: titel: .*did you mean title\?"):
+        load_rules(tmp_path, DetectSettings(rules_files=[str(file)]))
